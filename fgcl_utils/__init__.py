@@ -1,0 +1,2 @@
+"""Contrastive learning for fine-grained recognition: the working parts of the study."""
+
