@@ -1,0 +1,110 @@
+"""How long a map takes and how good it is: scikit-learn's t-SNE, openTSNE and UMAP.
+
+    python benchmarks/projection.py
+
+Random clusters shaped like the study's embeddings (128-D, 182 species in 6 genera, overlapping),
+1,000 and 3,640 points. Every fit starts from the same layout. Prints a table and writes
+results/projection.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import time
+import warnings
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from openTSNE import TSNE as OpenTSNE
+from sklearn.manifold import TSNE
+from umap import UMAP
+
+from fgcl_utils import projection
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = ["points", "library", "seconds", "trustworthiness", "12 nearest kept"]
+
+
+def clusters(n, seed=0, dimensions=128, species=182, genera=6):
+    rng = np.random.default_rng(seed)
+    genus = rng.normal(size=(genera, dimensions))
+    centres = genus[np.arange(species) % genera] + 0.7 * rng.normal(size=(species, dimensions))
+    return centres[rng.integers(0, species, n)] + 1.6 * rng.normal(size=(n, dimensions))
+
+
+def scikit_learn(x, start):
+    return TSNE(init=start, random_state=0).fit_transform(x)
+
+
+def open_tsne(x, start, gradient):
+    settings = {"neighbors": "exact", "negative_gradient_method": gradient, "n_jobs": -1}
+    return np.asarray(OpenTSNE(initialization=start, random_state=0, **settings).fit(x))
+
+
+FITS = {
+    "scikit-learn t-SNE": scikit_learn,
+    "openTSNE, Barnes-Hut": lambda x, start: open_tsne(x, start, "bh"),
+    "openTSNE, interpolation": lambda x, start: open_tsne(x, start, "fft"),
+    "umap-learn": lambda x, start: UMAP(init=start, random_state=0, n_jobs=1).fit_transform(x),
+}
+
+
+def measure(sizes):
+    warm = clusters(200)
+    for fit in FITS.values():  # imports and just-in-time compilation are not what is compared
+        fit(warm, projection.shared_layout({"warm": warm}))
+    for n in sizes:
+        x = projection.unit_rows(clusters(n), "clusters")
+        start = projection.shared_layout({"clusters": x})
+        for name, fit in FITS.items():
+            began = time.perf_counter()
+            plane = fit(x, start)
+            seconds = time.perf_counter() - began
+            quality = projection.quality(x, plane)
+            scores = quality["trustworthiness"], quality["knn_preservation"]
+            yield [n, name, round(seconds, 1), *(round(score, 3) for score in scores)]
+
+
+def provenance(began):
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    packages = ["numpy", "scikit-learn", "openTSNE", "umap-learn"]
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "duration_s": round(time.perf_counter() - began, 1),
+        "cpu": platform.processor() or platform.machine(),
+        "cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 3640])
+    parser.add_argument("--out", type=Path, default=ROOT / "results" / "projection.json")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", module="umap")
+    began = time.perf_counter()
+    rows = []
+    print(*COLUMNS, sep=" | ")
+    for row in measure(arguments.sizes):
+        rows.append(row)
+        print(*row, sep=" | ", flush=True)
+    table = {"columns": COLUMNS, "rows": rows, "caption": "Two-dimensional maps of 128-D points."}
+    fastest = min((row for row in rows if row[0] == max(arguments.sizes)), key=lambda row: row[2])
+    headline = {"fastest_library": fastest[1], "fastest_seconds": fastest[2]}
+    arguments.out.parent.mkdir(exist_ok=True)
+    result = {"headline": headline, "tables": {"projection": table}}
+    result["provenance"] = provenance(began)
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
