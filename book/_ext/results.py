@@ -42,10 +42,10 @@ def read_entry(env, file, path):
 
 
 def cell_text(value):
-    """Whole numbers with thousands separators, others with three digits, text as it is."""
+    """Whole numbers with thousands separators, others with three significant digits, text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
-    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:#.3g}"
 
 
 def build_table(columns, rows, caption):
