@@ -1,0 +1,446 @@
+import html
+import importlib.resources
+import json
+from itertools import pairwise
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import plotly.io as pio
+import pytest
+from matplotlib.colors import to_hex
+from PIL import Image
+
+from fgcl_utils import figures
+
+MIMETYPE = "application/vnd.plotly.v1+json"
+EVIL = "<img src=x onerror=alert(1)></script> $x^2$"
+METHODS = ("ce", "supcon", "hcl")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def table(rng):
+    """120 photos: 3 genera of 2, 3 and 4 species, one of them with a hostile name."""
+    species = [("Amanita", name) for name in (EVIL, "Amanita sp. 02")]
+    species += [("Boletus", f"Boletus sp. {k:02d}") for k in (1, 2, 3)]
+    species += [("Russula", f"Russula sp. {k:02d}") for k in (1, 2, 3, 4)]
+    drawn = np.concatenate([np.arange(9), rng.integers(0, 9, 111)])
+    table = pd.DataFrame([species[k] for k in drawn], columns=["genus", "species"])
+    table["split"] = rng.choice(["train", "val", "test"], len(table))
+    return table
+
+
+@pytest.fixture
+def dataset(table):
+    """Photo number i is a plain wide rectangle whose red channel is i."""
+    return SimpleNamespace(
+        table=table,
+        indices=lambda split: np.flatnonzero(table["split"] == split),
+        photo=lambda i, size: Image.new("RGB", (size + 20, size), (i, 0, 0)),
+    )
+
+
+@pytest.fixture
+def maps(table, rng):
+    # On a grid, so that no point hides another from the pointer.
+    grid = np.stack(np.divmod(np.arange(len(table)), 11), axis=1).astype(float)
+    planes = {method: rng.permutation(grid) for method in METHODS}
+    outliers = {method: rng.random(len(table)) < 0.2 for method in METHODS}
+    reds = np.arange(len(table), dtype=np.uint8) * 2
+    images = np.zeros((len(table), 16, 16, 3), np.uint8)
+    images[..., 0] = reds[:, None, None]
+    thumbnails = figures.webp_thumbnails(images)
+    return planes, outliers, thumbnails
+
+
+# ---------------------------------------------------------------------------------- the look
+
+
+def test_styles_tell_56_genera_apart_by_colour_and_marker_together():
+    styles = figures.genus_styles([f"genus {k:02d}" for k in range(56)] * 2)
+    assert len({(s.color, s.symbol) for s in styles.values()}) == 56
+    assert len({(s.color, s.marker) for s in styles.values()}) == 56
+    nearby = list(styles.values())
+    assert all(a.color != b.color and a.symbol != b.symbol for a, b in pairwise(nearby))
+
+
+def test_styles_do_not_depend_on_the_order_of_the_rows():
+    assert figures.genus_styles("bca") == figures.genus_styles("abc")
+
+
+def test_template_is_transparent_and_registered():
+    layout = pio.templates["fgcl"].layout
+    assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0, 0, 0, 0)"
+    assert layout.font.size >= 10
+
+
+def test_book_renderer_emits_both_mimetypes(monkeypatch):
+    monkeypatch.setattr(pio.renderers, "_default_name", pio.renderers._default_name)
+    monkeypatch.setattr(pio.renderers, "_default_renderers", pio.renderers._default_renderers)
+    monkeypatch.setattr(pio.templates, "_default", pio.templates._default)
+    figures.use_book_renderer()
+    figure = go.Figure(go.Scatter(x=[1, 2], y=[3, 4]))
+    bundle = figure._repr_mimebundle_()
+    assert set(bundle) == {MIMETYPE, "text/html"}
+    assert bundle[MIMETYPE]["config"]["showSendToCloud"] is False
+    page = bundle["text/html"]
+    assert 'class="plotly-graph-div"' in page
+    assert "<html" not in page and "http" not in page and len(page) < 20_000  # no plotly.js inside
+
+
+def test_matplotlib_figures_are_closed_and_leave_the_settings_alone(table):
+    plt.get_backend()  # chosen on first use, which is a change of the settings too
+    before = plt.rcParams.copy()
+    open_figures = plt.get_fignums()
+    figure = figures.species_per_genus(table)
+    assert plt.get_fignums() == open_figures, "an open figure would be shown twice in a notebook"
+    assert plt.rcParams == before
+    sizes = [text.get_fontsize() for text in figure.findobj(plt.Text) if text.get_text()]
+    assert min(sizes) / 72 * 100 >= 10, "lettering below 10 px at the book's width"
+
+
+# ---------------------------------------------------------------------------------- photos
+
+
+def test_image_grid_draws_every_photo_and_leaves_gaps(rng):
+    images = [*rng.integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)]
+    (ax,) = figures.image_grid([*images, None], columns=3, labels=["a", "b"]).axes
+    assert len(ax.images) == 5
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["a", "b"]
+    assert all(np.array_equal(a.get_array(), b) for a, b in zip(ax.images, images, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "message"),
+    [
+        (0, {}, "no images"),
+        (3, {"titles": ["one"]}, "3 titles expected, got 1"),
+        (3, {"columns": 2, "labels": ["one"]}, "2 labels expected, got 1"),
+    ],
+)
+def test_image_grid_refuses(count, options, message):
+    with pytest.raises(ValueError, match=message):
+        figures.image_grid(np.zeros((count, 4, 4, 3), np.uint8), **options)
+
+
+def test_sample_grid_shows_training_photos_of_the_named_genus(dataset, table):
+    (ax,) = figures.sample_grid(dataset, per_genus=4, seed=1).axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["Amanita", "Boletus", "Russula"]
+    for image in ax.images:
+        photo = int(image.get_array()[0, 0, 0])
+        row = int(image.get_extent()[3] // 1.05)
+        assert table.loc[photo, "genus"] == names[row] and table.loc[photo, "split"] == "train"
+
+
+def test_sample_grid_is_seeded_and_keeps_to_the_largest_genera(dataset, table):
+    def shown(**options):
+        (ax,) = figures.sample_grid(dataset, per_genus=4, **options).axes
+        return [int(image.get_array()[0, 0, 0]) for image in ax.images]
+
+    assert shown(seed=3) == shown(seed=3) != shown(seed=4)
+    largest = table.loc[table["split"] == "train", "genus"].value_counts().index[0]
+    assert set(table.loc[shown(max_genera=1), "genus"]) == {largest}
+
+
+def test_view_pairs_stacks_photo_and_views(rng):
+    images = rng.integers(0, 256, (3, 4, 6, 6, 3), dtype=np.uint8)
+    (ax,) = figures.view_pairs(*images).axes
+    drawn = np.stack([image.get_array() for image in ax.images]).reshape(images.shape)
+    assert np.array_equal(drawn, images)
+    with pytest.raises(ValueError, match="4 images, 3 and 4 views"):
+        figures.view_pairs(images[0], images[1][:3], images[2])
+
+
+def test_confusable_species_shows_both_species_of_each_pair(dataset):
+    pair = {"genus": "Russula", "species_a": EVIL, "species_b": "Russula sp. 02"}
+    pair |= {"confusions": 7, "examples_a": [1, 2], "examples_b": [3, 4, 5, 6, 7]}
+    figure = figures.confusable_species(pd.DataFrame([pair] * 3), dataset, per_species=3)
+    assert len(figure.axes) == 6
+    photos = [[int(image.get_array()[0, 0, 0]) for image in ax.images] for ax in figure.axes[:2]]
+    assert photos == [[1, 2], [3, 4, 5]]
+    assert "7×" in figure.subfigs[0].get_suptitle()
+    with pytest.raises(ValueError, match="no pair"):
+        figures.confusable_species(pd.DataFrame(), dataset)
+
+
+# ---------------------------------------------------------------------------------- data
+
+
+def test_species_per_genus_counts_species_in_the_genus_colour(table):
+    (ax,) = figures.species_per_genus(table).axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    bars = {name: bar for name, bar in zip(names, ax.patches, strict=True)}
+    assert {name: bar.get_width() for name, bar in bars.items()} == {
+        "Amanita": 2, "Boletus": 3, "Russula": 4,
+    }  # fmt: skip
+    for name, style in figures.genus_styles(table["genus"]).items():
+        assert to_hex(bars[name].get_facecolor()) == style.color.lower()
+
+
+def test_long_tail_counts_each_photo_once_and_falls(table):
+    figure = figures.long_tail(table)
+    assert sum(sum(trace.y) for trace in figure.data) == len(table)
+    totals = np.zeros(table["species"].nunique())
+    for trace in figure.data:
+        totals[np.asarray(trace.x) - 1] += trace.y
+    assert (np.diff(totals) <= 0).all()
+    assert figure.layout.yaxis.type == "log"
+    assert all("<img" not in text for trace in figure.data for text in trace.text)
+
+
+def test_batch_anatomy_counts_pairs_like_a_slow_loop(rng):
+    species = rng.integers(0, 6, 20)
+    labels = np.stack([species, species // 2], axis=1)
+    kinds = [
+        "positive" if a[0] == b[0] else "soft positive" if a[1] == b[1] else "negative"
+        for i, a in enumerate(labels) for j, b in enumerate(labels) if i != j
+    ]  # fmt: skip
+    (ax,) = figures.batch_anatomy(labels).axes
+    expected = ", ".join(f"{kinds.count(kind)} {kind}" for kind in ("positive", "soft positive"))
+    assert ax.get_title() == f"20 samples: {expected} and {kinds.count('negative')} negative pairs"
+    with pytest.raises(ValueError, match=r"got \(20,\)"):
+        figures.batch_anatomy(species)
+
+
+# ---------------------------------------------------------------------------------- training
+
+
+def test_training_curves_leave_out_what_was_not_measured():
+    history = pd.DataFrame({"epoch": [1, 2, 3], "train_loss": [3.0, 2.0, 1.0]})
+    assert [trace.name for trace in figures.training_curves(history).data] == ["training loss"]
+    history["val_species_accuracy"] = [0.1, np.nan, 0.5]
+    history["val_genus_outlier_rate"] = np.nan
+    history["learning_rate"] = [1e-3, 1e-4, 0]
+    loss, accuracy = figures.training_curves(history).data
+    assert list(loss.y) == [3, 2, 1] and "0.001" in loss.text[0]
+    assert accuracy.name == "species accuracy" and list(accuracy.x) == [1, 3]
+    assert accuracy.xaxis == "x2", "validation has its own panel"
+
+
+def test_training_curves_name_the_columns_they_miss():
+    with pytest.raises(ValueError, match=r"train_loss.*expected"):
+        figures.training_curves(pd.DataFrame({"epoch": [1], "loss": [2]}))
+
+
+# ---------------------------------------------------------------------------------- evaluation
+
+
+@pytest.fixture
+def evaluation():
+    counts = {"hcl": 40, "ce": 160, "supcon": 120}
+    return {
+        "methods": {
+            name: {
+                "genus_outliers": n,
+                "genus_outlier_rate": n / 800,
+                "n_test": 800,
+                "species_accuracy": 0.5,
+            }
+            for name, n in counts.items()
+        }
+    }
+
+
+def test_the_papers_percentages_follow_from_its_counts(evaluation):
+    paper = figures.results_table(evaluation, "synthetic").data["paper (DF20-Mini)"]
+    assert paper["genus outliers"].tolist() == [725, 423, 201]
+    assert [f"{100 * x:.1f}" for x in paper["rate"]] == ["19.9", "11.6", "5.5"]
+    assert [f"{100 * x:.1f}" for x in paper["change"][1:]] == ["-41.7", "-72.3"]
+
+
+def test_results_table_sets_ours_beside_the_paper(evaluation):
+    styler = figures.results_table(evaluation, "<b>synthetic")
+    ours = styler.data["ours (<b>synthetic)"]
+    assert ours.index.tolist() == ["CE", "SupCon", "HCL"]
+    assert ours["change"].tolist()[1:] == pytest.approx([-0.25, -0.75])
+    page = styler.to_html()
+    assert "−75.0%" in page and "nan" not in page and "<b>" not in page
+
+
+def test_results_table_without_a_baseline_claims_no_change(evaluation):
+    del evaluation["methods"]["ce"]
+    table = figures.results_table(evaluation, "synthetic").data
+    assert table["ours (synthetic)"]["change"].isna().all()
+
+
+def test_outlier_readings_draw_each_rate_with_its_interval():
+    readings = pd.DataFrame(
+        [
+            {"method": m, "space": s, "centroids": c, "rate": 0.1, "low": 0.07, "high": 0.15}
+            for m in METHODS for s in ("embedding", "encoder") for c in ("train", "test")
+        ]
+    )  # fmt: skip
+    figure = figures.outlier_readings(readings)
+    assert [trace.name for trace in figure.data] == ["CE", "SupCon", "HCL"]
+    for trace in figure.data:
+        assert len(trace.y) == 4
+        assert trace.error_y.array == pytest.approx([0.05] * 4)
+        assert trace.error_y.arrayminus == pytest.approx([0.03] * 4)
+    bare = figures.outlier_readings(readings.drop(columns=["low", "high"]))
+    assert bare.data[0].error_y.array is None
+
+
+def test_confusion_heatmap_writes_the_counts(rng):
+    matrix = rng.integers(0, 50, (3, 3))
+    matrix[1] = 0  # a genus without test photos must not divide by zero
+    ax = figures.confusion_heatmap(matrix, ["a", "b $x$ $y$", "c"]).axes[0]
+    assert [int(text.get_text()) for text in ax.texts] == matrix.ravel().tolist()
+    with pytest.raises(ValueError, match=r"2 names expected, got \(3, 3\)"):
+        figures.confusion_heatmap(matrix, ["a", "b"])
+
+
+# ---------------------------------------------------------------------------------- maps
+
+
+def test_static_maps_hold_every_sample_and_ring_the_outliers(table, maps):
+    planes, outliers, _ = maps
+    figure = figures.static_maps(planes, table["genus"], outliers)
+    assert len(figure.axes) == 3 and len(figure.legends) == 1
+    for ax, method in zip(figure.axes, METHODS, strict=True):
+        *genera, rings = (len(points.get_offsets()) for points in ax.collections)
+        assert sum(genera) == len(table) and rings == outliers[method].sum()
+        assert f"{rings} outliers" in ax.get_title()
+
+
+def test_webp_thumbnails_are_small_webp_files(rng):
+    images = rng.integers(0, 256, (3, 80, 80, 3), dtype=np.uint8)
+    for thumbnail in figures.webp_thumbnails(images, size=32):
+        assert thumbnail[:4] == b"RIFF" and thumbnail[8:12] == b"WEBP"
+        assert len(thumbnail) < 32 * 32 * 3
+
+
+def test_interactive_maps_keep_each_sample_at_its_place(table, maps):
+    planes, outliers, thumbnails = maps
+    figure = figures.interactive_maps(planes, table, thumbnails, outliers).figure
+    axes = {"ce": "x", "supcon": "x2", "hcl": "x3"}
+    for method, axis in axes.items():
+        samples = [t for t in figure.data if t.xaxis == axis and t.customdata is not None]
+        rings = [t for t in figure.data if t.xaxis == axis and t.customdata is None]
+        order = np.concatenate([trace.customdata for trace in samples])
+        assert sorted(order) == list(range(len(table)))
+        drawn = np.concatenate([np.stack([t.x, t.y], axis=1) for t in samples])
+        assert np.array_equal(drawn, planes[method][order])
+        assert sum(len(t.x) for t in rings) == outliers[method].sum()
+
+
+def test_one_legend_entry_switches_a_genus_in_all_maps(table, maps):
+    planes, outliers, thumbnails = maps
+    figure = figures.interactive_maps(planes, table, thumbnails, outliers).figure
+    assert [t.name for t in figure.data if t.showlegend] == sorted(set(table["genus"]))
+    for name in set(table["genus"]):
+        group = [trace for trace in figure.data if trace.legendgroup == name]
+        assert len(group) == 6, "samples and rings in three maps"
+
+
+def test_names_in_maps_are_text(table, maps):
+    planes, _, thumbnails = maps
+    bundle = figures.interactive_maps(planes, table, thumbnails)._repr_mimebundle_()
+    assert set(bundle) == {MIMETYPE, "text/html"}
+    assert bundle["text/html"].count("</script>") == 1, "a name has closed the script"
+    assert "<img" not in json.dumps(bundle[MIMETYPE]) and "$" not in json.dumps(bundle[MIMETYPE])
+    hover = {text for trace in bundle[MIMETYPE]["data"] for text in trace.get("text", [])}
+    assert EVIL in {html.unescape(text.split("<br>")[0]) for text in hover}
+
+
+@pytest.mark.parametrize("draw", ["static_maps", "interactive_maps"])
+def test_maps_refuse_planes_of_other_samples(table, maps, draw):
+    planes, _, thumbnails = maps
+    planes["hcl"] = planes["hcl"][1:]
+    arguments = (planes, table["genus"]) if draw == "static_maps" else (planes, table, thumbnails)
+    with pytest.raises(ValueError, match=r"'hcl' has shape \(119, 2\); \(120, 2\) expected"):
+        getattr(figures, draw)(*arguments)
+
+
+def test_interactive_maps_refuse_missing_thumbnails(table, maps):
+    with pytest.raises(ValueError, match="120 thumbnails expected, one a sample, got 1"):
+        figures.interactive_maps(maps[0], table, maps[2][:1])
+
+
+# ---------------------------------------------------------------------------------- in a browser
+
+
+@pytest.fixture
+def open_page(tmp_path):
+    """Open pieces of HTML in Chromium with plotly.js beside them; scripts must not fail."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    plotlyjs = importlib.resources.files("plotly") / "package_data/plotly.min.js"
+    problems = []
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 860, "height": 900})
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: problems.append(request.url)
+                if request.url.startswith("http") else None)  # fmt: skip
+
+        def open_page(*pieces):
+            file = tmp_path / "page.html"
+            script = f'<script src="{plotlyjs.as_uri()}"></script>'
+            file.write_text(f'<!doctype html><meta charset="utf-8">{script}{"".join(pieces)}')
+            page.goto(file.as_uri())
+            page.wait_for_function(
+                "[...document.querySelectorAll('.plotly-graph-div')]"
+                ".every(plot => plot.querySelector('.scatterlayer .trace'))"
+            )
+            return page
+
+        yield open_page
+        browser.close()
+    assert not problems
+
+
+@pytest.mark.browser
+def test_hover_shows_the_photo_and_marks_the_sample_in_every_map(open_page, table, maps):
+    planes, outliers, thumbnails = maps
+    shown = figures.interactive_maps(planes, table, thumbnails, outliers)
+    page = open_page(shown.to_html())
+    # Amanita comes first of the genera; plotly draws a trace's points in their order.
+    amanitas = np.flatnonzero(table["genus"] == "Amanita")
+    sample = int(np.flatnonzero(table["species"] == EVIL)[-1])
+    for subplot in ("xy", "x2y2", "x3y3"):
+        trace = page.locator(f".subplot.{subplot} .scatterlayer .trace").first
+        point = trace.locator("path.point").nth(list(amanitas).index(sample))
+        x, y = _middle(point)
+        page.mouse.move(x, y)
+        page.wait_for_selector(".photo-card", state="visible")
+        assert page.inner_text(".photo-card em") == EVIL
+        red = page.evaluate(
+            """async () => {
+              const photo = document.querySelector('.photo-card img');
+              await photo.decode();
+              const canvas = document.createElement('canvas').getContext('2d');
+              canvas.drawImage(photo, 0, 0);
+              return canvas.getImageData(32, 32, 1, 1).data[0];
+            }"""
+        )
+        assert red == pytest.approx(2 * sample, abs=6), "the photo of another sample"
+        marks = [_middle(mark) for mark in page.locator(".photo-mark:visible").all()]
+        assert len(marks) == 3
+        assert min(np.hypot(*np.subtract(mark, (x, y))) for mark in marks) < 2
+        page.mouse.move(2, 2)
+        page.wait_for_selector(".photo-card", state="hidden")
+
+
+def _middle(element):
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+@pytest.mark.browser
+def test_names_show_as_they_are_written(open_page, table, maps):
+    planes, _, thumbnails = maps
+    hostile = table.assign(genus=table["genus"].replace("Amanita", EVIL))
+    page = open_page(
+        figures.interactive_maps(planes, hostile, thumbnails).to_html(),
+        figures.long_tail(hostile).to_html(include_plotlyjs=False, full_html=False),
+    )
+    assert EVIL in page.locator(".legendtext").all_text_contents()
+    assert page.locator("img[src=x]").count() == 0
