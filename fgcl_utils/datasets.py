@@ -13,22 +13,21 @@ import io
 import os
 import posixpath
 import shutil
-import tempfile
 import unicodedata
 import warnings
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageOps
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from fgcl_utils.taxonomy import Taxonomy
 
@@ -48,7 +47,7 @@ class ImageError(ValueError):
     """An image is missing or cannot be decoded; the message lists all of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageDataset:
     """A checked table of images with nested labels.
 
@@ -141,7 +140,7 @@ class ImageDataset:
     def fingerprint(self) -> str:
         """Hex hash of the table and what its images are made from; equal on another machine."""
         text = self.table.to_csv(index=False) + self._source_hash(with_times=False)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def summary(self) -> dict:
         """What a run folder records about its data; JSON-serialisable."""
@@ -191,9 +190,12 @@ class ImageDataset:
                 return f"{names[i]}: {error}"
 
         names = self.table["image"].tolist()
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
             jobs = pool.map(decode, range(len(names)))
             failures = [text for text in _progress(jobs, "decoding", pixels) if text]
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C ends at once, not after the last image
         if failures:
             raise ImageError(
                 f"{len(failures)} of {len(names)} images under {self.data_root} cannot be read:\n"
@@ -268,6 +270,8 @@ def load_dataset(
             raise FileNotFoundError(
                 f"data_root {str(root)!r} does not exist. {_ROOT_HINT[dataset]}"
             )
+        if dataset != "csv" and not root.is_dir():
+            raise ValueError(f"data_root {str(root)!r} is a file. {_ROOT_HINT[dataset]}")
         if dataset == "grocery":
             root, table = _read_grocery(root)
         elif dataset == "df20_mini":
@@ -282,7 +286,8 @@ def load_dataset(
     taxonomy = Taxonomy.from_table(table)
     table["split"] = _splits(table, split_seed)
     _check_splits(table)
-    table = table.reset_index(drop=True)
+    kept = ["image", "species", "genus", "split", *table.columns.intersection(["observation"])]
+    table = table[kept].reset_index(drop=True)
     labels = taxonomy.encode(table)
     return ImageDataset(dataset, root, table, taxonomy, labels, Path(cache_dir), dials)
 
@@ -299,7 +304,7 @@ def open_rgb(path: str | Path, shorter_side: int) -> Image.Image:
         image = ImageOps.exif_transpose(image)
         if image.mode in ("F", "I") or image.mode.startswith("I;16"):
             grey = np.asarray(image, dtype=np.float64)
-            grey = grey / 257 if grey.max() > 255 else grey
+            grey = grey / 257 if image.mode.startswith("I;16") or grey.max() > 255 else grey
             image = Image.fromarray(grey.clip(0, 255).round().astype(np.uint8))
         elif image.has_transparency_data:
             image = image.convert("RGBA")
@@ -355,7 +360,7 @@ def _read_grocery(root):
         root = root / "dataset"
     fine, fine_id, coarse = "Class Name (str)", "Class ID (int)", "Coarse Class Name (str)"
     classes = _read_csv(_file(root, "classes.csv", "grocery"))
-    _check_has_columns(classes, {c: c for c in (fine, fine_id, coarse)}, "classes.csv")
+    _check_has_columns(classes, [fine, fine_id, coarse], root / "classes.csv")
     names = {row[fine_id]: (row[fine], row[coarse]) for row in classes.to_dict("records")}
     rows, index = [], []
     for split in SPLITS:
@@ -373,23 +378,23 @@ def _read_grocery(root):
     )
 
 
+_DF20_MINI_COLUMNS = ["image_path", "scientificName", "class_id", "species", "genus", "gbifID"]
+
+
 def _read_df20_mini(root, metadata):
     """The published metadata as it is, one CSV file a split."""
-    if not root.is_dir():
-        raise ValueError(f"data_root {str(root)!r} is a file. {_ROOT_HINT['df20_mini']}")
     parts = []
     for split, path in _df20_mini_files(root, metadata).items():
         part = _read_csv(path)
-        label = "scientificName" if "scientificName" in part.columns else "class_id"
-        needed = {"image": "image_path", "species": label, "genus": "genus"}
-        if label == "class_id" and label not in part.columns:
-            needed["species"] = "scientificName"
-        _check_has_columns(part, needed, path)
+        has_only_id = "class_id" in part and "scientificName" not in part
+        label = "class_id" if has_only_id else "scientificName"
+        _check_has_columns(part, ["image_path", label, "genus"], path)
+        part = part[part.columns.intersection(_DF20_MINI_COLUMNS)]
         parts.append(part.assign(split=split))
     raw = pd.concat(parts).fillna("")
     table = pd.DataFrame(
         {
-            "image": _found_below(root, raw["image_path"]),
+            "image": _paths_below(root, raw["image_path"]),
             "species": raw["scientificName"] if "scientificName" in raw else _class_names(raw),
             "genus": raw["genus"],
             "split": raw["split"],
@@ -436,28 +441,26 @@ def _class_names(raw):
     return (first + " (class " + raw["class_id"] + ")").where(raw["class_id"] != "", "")
 
 
-def _found_below(root, names):
-    """Bare file names become paths below `root`, by one listing of it, whatever their case."""
-    wanted = {PurePosixPath(name).name.casefold() for name in names}
-    places = {}
+def _paths_below(root, names):
+    """Bare file names become paths relative to `root`, wherever below it the files are."""
+    folders = {PurePosixPath(name).name.casefold(): set() for name in names}
     for folder, files in _walk(root):
         for file in files:
-            if file.casefold() in wanted:
-                places.setdefault(file.casefold(), []).append(posixpath.join(folder, file))
-    double = [found for found in places.values() if len({posixpath.dirname(f) for f in found}) > 1]
+            if file.casefold() in folders:
+                folders[file.casefold()].add(folder)
+    double = {file: places for file, places in folders.items() if len(places) > 1}
     if double:
+        places = " and ".join(repr(folder or ".") for folder in sorted(next(iter(double.values()))))
         raise ValueError(
-            f"{len(double)} images are found in more than one folder below {root}, first "
-            f"{' and '.join(double[0])}. Let data_root be the folder that holds one copy of the "
-            "images, and the metadata files beside them."
+            f"{len(double)} images are in more than one folder below {root}: {places}. Let "
+            "data_root be a folder that holds one copy of the images and the metadata files."
         )
 
     def path(name):
-        found = places.get(PurePosixPath(name).name.casefold(), [])
-        exact = [file for file in found if posixpath.basename(file) == name]
-        return (exact or found or [name])[0]
+        file = PurePosixPath(name).name
+        return posixpath.join(*folders[file.casefold()], file) if not _leaves_root(name) else name
 
-    return [name if _leaves_root(name) else path(name) for name in names]
+    return [path(name) for name in names]
 
 
 def _read_table(root, columns, metadata):
@@ -487,14 +490,14 @@ def _read_table(root, columns, metadata):
     names = {column: columns.get(column, column) for column in ("image", "species", "genus")}
     if "split" in columns or "split" in raw.columns:
         names["split"] = columns.get("split", "split")
-    _check_has_columns(raw, names, path, mend_by_mapping=True)
+    example = ", ".join(f"{ours!r}: '...'" for ours in names if names[ours] not in raw)
+    mend = f" Say which ones to take: load_dataset(..., columns={{{example}}})."
+    _check_has_columns(raw, names.values(), path, mend)
     return root, raw[list(names.values())].set_axis(list(names), axis=1)
 
 
 def _read_folder(root):
     """genus/species/*.jpg, or the same below train, val and test."""
-    if not root.is_dir():
-        raise ValueError(f"data_root {str(root)!r} is a file. {_ROOT_HINT['folder']}")
     images = [
         posixpath.join(folder, file)
         for folder, files in _walk(root)
@@ -526,7 +529,7 @@ def _read_folder(root):
 
 
 def _file(root, name, dataset):
-    path = (root if root.is_dir() else root.parent) / name
+    path = root / name
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist. {_ROOT_HINT[dataset]}")
     return path
@@ -548,8 +551,9 @@ def _csv_records(path) -> Iterator[tuple[int, list[str]]]:
     line = 1
     try:
         for cells in reader:
+            cells = [cell.strip() for cell in cells]
             if any(cells):
-                yield line, [cell.strip() for cell in cells]
+                yield line, cells
             line = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
@@ -574,18 +578,15 @@ def _read_csv(path) -> pd.DataFrame:
     return pd.DataFrame([cells for _, cells in rows], index, columns=header, dtype=str)
 
 
-def _check_has_columns(table, names, path, mend_by_mapping=False):
-    """`names` maps our columns to the file's."""
+def _check_has_columns(table, names, path, mend=""):
     present = list(table.columns)
-    missing = {ours: theirs for ours, theirs in names.items() if theirs not in present}
+    missing = [name for name in names if name not in present]
     if missing:
-        mapping = ", ".join(f"{ours!r}: '...'" for ours in missing)
-        mend = f" Say which one it is: load_dataset(..., columns={{{mapping}}})."
         raise ValueError(
-            f"{path} has no column {', '.join(map(repr, missing.values()))}; "
-            f"it has {', '.join(map(repr, present))}." + (mend if mend_by_mapping else "")
+            f"{path} has no column {', '.join(map(repr, missing))}; "
+            f"it has {', '.join(map(repr, present))}.{mend}"
         )
-    double = [theirs for theirs in names.values() if present.count(theirs) > 1]
+    double = [name for name in names if present.count(name) > 1]
     if double:
         raise ValueError(f"{path} has the column {double[0]!r} twice: rename one of them.")
 
@@ -627,12 +628,11 @@ def _existing_files(root, images):
     found, missing, links = [], [], []
     for where, name in zip(images.index, names, strict=True):
         folder, file = posixpath.split(name)
-        spelled, leads_inside = folders[folder].get(file) or folders[folder].get(
-            file.casefold(), (None, True)
-        )
+        alike = folders[folder].get(file.casefold(), {})
+        spelled = file if file in alike else next(iter(alike)) if len(alike) == 1 else None
         if spelled is None:
             missing.append(f"{where}: {name}")
-        elif not leads_inside:
+        elif not alike[spelled]:
             links.append(f"{where}: {name} (through a link)")
         else:
             found.append(posixpath.join(folder, spelled))
@@ -647,22 +647,17 @@ def _existing_files(root, images):
 
 
 def _listing(root, folder):
-    """A folder's files by name, and by lower-case name where that is unique.
-
-    The values are (name on disk, whether it leads to a place inside root).
-    """
+    """A folder's files, by lower-case name: {name on disk: whether it leads inside root}."""
+    listing = {}
     try:
-        entries = [entry for entry in os.scandir(root / folder) if not entry.is_dir()]
-    except (OSError, ValueError):  # ValueError: a name with a null character
-        return {}
-    inside = _is_inside(root, root / folder)
-    files = {
-        entry.name: (entry.name, inside and (not entry.is_symlink() or _is_inside(root, entry)))
-        for entry in entries
-    }
-    times = Counter(name.casefold() for name in files)
-    any_case = {name.casefold(): files[name] for name in files if times[name.casefold()] == 1}
-    return any_case | files
+        inside = _is_inside(root, root / folder)
+        for entry in os.scandir(root / folder):
+            if entry.is_file():
+                leads_inside = inside and (not entry.is_symlink() or _is_inside(root, entry))
+                listing.setdefault(entry.name.casefold(), {})[entry.name] = leads_inside
+    except (OSError, ValueError):  # no such folder, or a null character: its images are missing
+        pass
+    return listing
 
 
 def _is_inside(root, path):
@@ -684,10 +679,9 @@ def _walk(root):
     Linked folders inside root are met at their own place; one that leads outside is refused.
     """
     for path, folders, files in os.walk(root):
-        links = [f for f in folders if os.path.islink(os.path.join(path, f))]
-        outside = [os.path.join(path, f) for f in links]
-        _check_inside(root, [f"{f} (a link)" for f in outside if not _is_inside(root, f)])
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
+        links = [Path(path, f) for f in folders if Path(path, f).is_symlink()]
+        _check_inside(root, [f"{link} (a link)" for link in links if not _is_inside(root, link)])
         folder = Path(path).relative_to(root).as_posix()
         yield "" if folder == "." else folder, [f for f in files if not f.startswith(".")]
 
@@ -723,17 +717,15 @@ def _stratified_split(table, seed):
     A species' images are sorted and shuffled by a seed of its own, so that neither the order of
     the rows nor another species moves an image to another split.
     """
-    split = pd.Series("train", table.index)
-    place = pd.Series(np.arange(len(table)))
-    image = table["image"].to_numpy()
-    for species, group in place.groupby(table["species"].to_numpy()):
-        n = len(group)
-        n_test = max(1, round(0.2 * n)) if n > 1 else 0
-        n_val = int(0.1 * n + 0.5)
-        rows = group.to_numpy()[np.argsort(image[group])]
-        rows = np.random.default_rng([seed, zlib.crc32(species.encode())]).permutation(rows)
-        split.iloc[rows[:n_test]] = "test"
-        split.iloc[rows[n_test : n_test + n_val]] = "val"
+    split = np.full(len(table), "train", dtype=object)
+    image = table["image"].to_numpy(dtype=object)
+    for species, rows in table.groupby("species").indices.items():
+        rng = np.random.default_rng([seed, zlib.crc32(species.encode())])
+        rows = rng.permutation(rows[np.argsort(image[rows])])
+        n_test = max(1, round(0.2 * len(rows))) if len(rows) > 1 else 0
+        n_val = int(0.1 * len(rows) + 0.5)
+        split[rows[:n_test]] = "test"
+        split[rows[n_test : n_test + n_val]] = "val"
     return split
 
 
@@ -794,12 +786,11 @@ def _new_array(path, shape):
             f"{free / 1e9:.1f} GB free. Clear space (old .npy files there may go), or choose a "
             "smaller image_size or another cache_dir."
         )
-    handle, aside = tempfile.mkstemp(dir=path.parent, suffix=".partial")
-    os.close(handle)
+    aside = path.with_name(f"{path.stem}-{uuid4().hex[:8]}.partial")
     try:
         pixels = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
         yield pixels
         pixels.flush()
         os.replace(aside, path)
     finally:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
