@@ -1,0 +1,193 @@
+"""A timm encoder and what is trained on top of it: a classifier (CE) or a projection head.
+
+Any image encoder of timm works by its name. Two more are registered here, in timm's own way and
+with timm's own classes: a ViT and a Swin small enough to be trained from scratch on a CPU.
+"""
+
+import difflib
+import sys
+from pathlib import Path
+
+import timm
+import torch
+from timm.data import resolve_model_data_config
+from timm.models import load_checkpoint, register_model
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+from torch.nn.functional import normalize
+
+
+class ModelError(ValueError):
+    """A model that does not exist, does not take the image size, or has no such weights."""
+
+
+@register_model
+def vit_demo_patch8_64(pretrained=False, **kwargs):
+    """ViT of 64 tokens at 64 px for the embedded data set; there are no pretrained weights."""
+    args = {"img_size": 64, "patch_size": 8, "embed_dim": 96, "depth": 6, "num_heads": 3}
+    return _untrained(VisionTransformer, pretrained, args | {"global_pool": "avg"}, kwargs)
+
+
+@register_model
+def swin_demo_patch4_window4_64(pretrained=False, **kwargs):
+    """Swin with three stages at 64 px for the embedded data set; no pretrained weights."""
+    args = {"img_size": 64, "patch_size": 4, "window_size": 4, "embed_dim": 48}
+    return _untrained(
+        SwinTransformer, pretrained, args | {"depths": (2, 2, 2), "num_heads": (2, 4, 8)}, kwargs
+    )
+
+
+def _untrained(cls, pretrained, defaults, kwargs):
+    if pretrained:
+        raise RuntimeError("the demo models have no pretrained weights: use weights=none or a file")
+    for name in ("pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"):
+        kwargs.pop(name, None)
+    model = cls(**(defaults | kwargs))
+    size = defaults["img_size"]
+    half = (0.5, 0.5, 0.5)
+    model.pretrained_cfg = {"input_size": (3, size, size), "mean": half, "std": half}
+    return model
+
+
+class Model(nn.Module):
+    """Encoder with a head; images in, pooled features and head outputs out.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        timm model without classifier: (N, 3, S, S) → (N, F).
+    head : nn.Module
+        (N, F) → (N, C) logits, or (N, D) projections.
+    mean, std : sequence of 3 floats
+        What the encoder expects its pixels to be normalised with.
+    embeds_features : bool
+        Whether the embedding is the encoder's features (CE) or the head's output.
+    """
+
+    def __init__(self, encoder, head, mean, std, embeds_features):
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+        self.embeds_features = embeds_features
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images):
+        """Features (N, F) and outputs (N, C or D) of float images (N, 3, S, S) in [0, 1]."""
+        features = self.encoder((images - self.mean) / self.std)  # (N, F)
+        return features, self.head(features)
+
+    def embedding(self, features, outputs):
+        """The normalised vector that the loss acts on; for CE the encoder's features."""
+        return normalize((features if self.embeds_features else outputs).float(), dim=1)
+
+
+def build_model(
+    method, n_species, *, model_name, image_size, weights="none", head="mlp", projection_dim=128
+):
+    """The model that `method` trains.
+
+    Parameters
+    ----------
+    method : {"ce", "supcon", "hcl"}
+    n_species : int
+        Number of classes of the CE classifier.
+    model_name : str
+        Name of a timm model.
+    image_size : int
+        Side of the square images in pixels.
+    weights : str
+        ``none``, ``pretrained`` (timm's hub) or the path of a timm state dict.
+    head : {"none", "linear", "mlp"}
+        Projection head of SupCon and HCL.
+    projection_dim : int
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        If the model does not exist, cannot take the image size, or its weights cannot be read.
+    """
+    encoder = build_encoder(model_name, image_size, weights)
+    config = resolve_model_data_config(encoder)
+    with torch.no_grad():  # num_features is not the pooled width for every timm model
+        width = encoder.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
+    if method == "ce":
+        top = nn.Linear(width, n_species)
+    else:
+        top = projection_head(head, width, projection_dim)
+    return Model(encoder, top, config["mean"], config["std"], embeds_features=method == "ce")
+
+
+def projection_head(kind, width, dim):
+    """Map from features to projections: none, linear, or mlp as in SimCLR (Chen et al. 2020)."""
+    if kind == "none":
+        return nn.Identity()
+    if kind == "linear":
+        return nn.Linear(width, dim)
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, dim))
+
+
+def build_encoder(model_name, image_size, weights="none"):
+    """timm model without classifier for square images of `image_size` pixels."""
+    if not timm.is_model(model_name.split(".")[0]):
+        close = difflib.get_close_matches(model_name, timm.list_models(), n=5)
+        hint = f" Close: {', '.join(close)}." if close else ""
+        raise ModelError(
+            f"model_name={model_name!r} is no timm model.{hint} timm.list_models() lists them"
+        )
+    if weights not in ("none", "pretrained") and not Path(weights).is_file():
+        raise ModelError(
+            f"weights={weights!r}: there is no such file. Use none, pretrained, or a path to a "
+            "timm state dict (.safetensors or .pth)"
+        )
+    options = {"num_classes": 0, "in_chans": 3, "pretrained": weights == "pretrained"}
+    try:
+        try:
+            encoder = timm.create_model(model_name, img_size=image_size, **options)
+        except TypeError as error:  # convolutional networks take any size and no img_size
+            if "img_size" not in str(error):
+                raise
+            encoder = timm.create_model(model_name, **options)
+        if weights not in ("none", "pretrained"):
+            _load_weights(encoder, weights)
+        with torch.no_grad():  # some architectures find out only here that the size does not fit
+            encoder.eval()(torch.zeros(1, 3, image_size, image_size))
+    except Exception as error:
+        raise ModelError(_why_not(model_name, image_size, weights, error)) from error
+    return encoder
+
+
+def _load_weights(encoder, path):
+    """Load a timm state dict; its classifier is left out, every other tensor must be there."""
+    # Each architecture's own filter renames old keys and resizes position embeddings.
+    module = sys.modules[type(encoder).__module__]
+    result = load_checkpoint(
+        encoder,
+        str(path),
+        strict=False,
+        filter_fn=getattr(module, "checkpoint_filter_fn", None),
+        weights_only=True,  # a .pth file is read as tensors only: it cannot run code
+    )
+    if result.missing_keys:
+        some = ", ".join(result.missing_keys[:3])
+        raise ValueError(
+            f"{len(result.missing_keys)} of {len(encoder.state_dict())} tensors are not in the "
+            f"file, e.g. {some}"
+        )
+
+
+def _why_not(model_name, image_size, weights, error):
+    reason = f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
+    if weights == "pretrained":
+        return (
+            f"no pretrained weights for {model_name!r}: timm's hub is out of reach, or has none "
+            f"({reason}). Use weights=none, or download a state dict and give its path"
+        )
+    if weights != "none":
+        return f"{Path(weights).name} does not fit {model_name!r} at {image_size} px ({reason})"
+    return f"{model_name!r} cannot be built for images of {image_size} px ({reason})"

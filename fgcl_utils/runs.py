@@ -1,0 +1,422 @@
+"""Settings and run folders: what was asked for, and where the answer lies.
+
+State lives in two places only. `Settings` is the validated, immutable list of everything a notebook
+accepts; a run folder holds what came out::
+
+    runs/<run_name>/dataset.json
+    runs/<run_name>/<ce|supcon|hcl>/seed-<n>/  config.json history.csv metrics.json
+                                               embeddings.npz checkpoint.safetensors
+    runs/<run_name>/evaluation.json
+
+Files appear whole or not at all: they are written beside their place and then renamed.
+"""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from fgcl_utils import datasets
+from fgcl_utils.synthetic import Dials
+
+METHODS = ("ce", "supcon", "hcl")
+NOTEBOOKS = {"ce": "01_ce_baseline", "supcon": "02_supcon", "hcl": "03_hcl"}
+
+# What cannot change the trained weights is not part of a run's identity, so that a run is found
+# again after its data moved or on another number of loader processes.
+_NEVER_IDENTITY = {"run_name", "data_root", "num_workers", "map_method"}
+_HCL_ONLY = {"soft_weight", "normalization"}
+_CONTRASTIVE_ONLY = {"temperature", "head", "projection_dim"}
+_NOT_IDENTITY = {
+    "ce": _NEVER_IDENTITY | _HCL_ONLY | _CONTRASTIVE_ONLY,
+    "supcon": _NEVER_IDENTITY | _HCL_ONLY,
+    "hcl": _NEVER_IDENTITY,
+}
+
+
+class SettingsError(ValueError):
+    """A parameter that does not exist, or a value that it cannot take."""
+
+
+def _choice(default, *options):
+    return field(default=default, metadata={"options": options})
+
+
+def _number(default, low, high=float("inf"), *, open_low=False):
+    return field(default=default, metadata={"range": (low, high, open_low)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every parameter of the study; the defaults are those of ``profiles/demo.yaml``.
+
+    Raises
+    ------
+    SettingsError
+        If a value has the wrong type, is out of range or is not among the options.
+    """
+
+    dataset: str = _choice("synthetic", "synthetic", "grocery", "df20_mini", "csv", "folder")
+    data_root: str | None = None  # the images; synthetic needs none
+    columns: dict | None = None  # csv: {"image": "path", "species": "taxon", ...}
+    metadata: str | dict | None = None  # csv, df20_mini: the file, where data_root holds several
+    dials: dict | None = None  # synthetic: difficulty and size, see fgcl_utils.synthetic.Dials
+    image_size: int = _number(64, 16, 1024)
+    model_name: str = "vit_demo_patch8_64"  # any timm encoder
+    weights: str = "none"  # none, pretrained (from timm's hub) or a file
+    head: str = _choice("mlp", "none", "linear", "mlp")
+    projection_dim: int = _number(128, 2, 8192)
+    epochs: int = _number(16, 1)
+    batch_size: int = _number(128, 8)  # images a step; each gives two views
+    learning_rate: float = _number(1e-3, 0, open_low=True)
+    weight_decay: float = _number(0.05, 0)
+    temperature: float = _number(0.1, 0, open_low=True)
+    soft_weight: float = _number(0.3, 0, 1)  # HCL's weight of a pair that shares the genus only
+    normalization: str = _choice("level", "pair", "level")
+    seed: int = _number(0, 0, 2**31 - 1)
+    precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
+    num_workers: int = _number(0, 0, 256)
+    map_method: str = _choice("tsne", "tsne", "umap")  # the 2-D map of notebook 04
+    run_name: str = "demo"
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, _checked(f, getattr(self, f.name)))
+        if self.dataset != "synthetic" and not self.data_root:
+            raise SettingsError(
+                f"data_root is needed for dataset={self.dataset!r}: -p data_root PATH"
+            )
+        if not self.run_name or not all(c.isalnum() or c in "-_." for c in self.run_name):
+            raise SettingsError(
+                f"run_name={self.run_name!r} names a folder: use letters, digits, '-', '_' and '.'"
+            )
+        if self.run_name.startswith("."):
+            raise SettingsError(f"run_name={self.run_name!r} must not start with '.'")
+
+    @classmethod
+    def from_dict(cls, values):
+        """Settings from a mapping; unknown names are refused with the list of what exists."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise SettingsError(
+                    f"there is no parameter {name!r}.{hint} Parameters: {', '.join(known)}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_profile(cls, path, **overrides):
+        """Settings from a papermill parameter file such as ``profiles/demo.yaml``."""
+        values = yaml.safe_load(resolve(path).read_text(encoding="utf-8")) or {}
+        return cls.from_dict(values | overrides)
+
+    @classmethod
+    def from_run(cls, folder):
+        """Settings of a finished run folder."""
+        return cls.from_dict(read_json(Path(folder) / "config.json")["settings"])
+
+    @property
+    def weights_source(self):
+        """``none``, ``pretrained``, or the absolute path of the weights file."""
+        if self.weights in ("none", "pretrained"):
+            return self.weights
+        return str(resolve(self.weights))
+
+    def identity(self, method):
+        """The settings that decide the weights of a `method` run, as a dict."""
+        return {k: v for k, v in dataclasses.asdict(self).items() if k not in _NOT_IDENTITY[method]}
+
+
+_TYPES = {
+    "str": (str, "text"),
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "str | None": (str | None, "text or null"),
+    "dict | None": (dict | None, "a mapping or null"),
+    "str | dict | None": (str | dict | None, "text, a mapping or null"),
+}
+
+
+def _checked(f, value):
+    """`value` of dataclass field `f` in its declared type, or SettingsError."""
+    declared, wanted = _TYPES[getattr(f.type, "__name__", None) or str(f.type)]
+    if f.name == "weights" and value is None:  # papermill reads -p weights None as null
+        value = "none"
+    if isinstance(value, Path):
+        value = str(value)
+    if declared is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, declared):
+        raise SettingsError(f"{f.name}={value!r} is {type(value).__name__}: expected {wanted}")
+    options = f.metadata.get("options")
+    if options and value not in options:
+        raise SettingsError(f"{f.name}={value!r} is unknown: choose from {', '.join(options)}")
+    if "range" in f.metadata:
+        low, high, open_low = f.metadata["range"]
+        inside = (low < value if open_low else low <= value) and value <= high
+        if not (inside and math.isfinite(value)):
+            above = f"greater than {low}" if open_low else f"at least {low}"
+            below = "" if high == float("inf") else f" and at most {high}"
+            raise SettingsError(f"{f.name}={value!r} is out of range: {above}{below}")
+    return value
+
+
+def read_parameters(namespace):
+    """Settings of a notebook: call it as ``read_parameters(globals())`` below the parameters cell.
+
+    papermill only warns of a misspelt ``-p`` name; this stops. What was assigned is read from the
+    source of the cells that start with ``# Parameters`` (the notebook's own and the one papermill
+    puts below it), so that other variables of the notebook do not matter.
+    """
+    known = {f.name for f in dataclasses.fields(Settings)}
+    values = {name: namespace[name] for name in known if name in namespace}
+    for name in _assigned_in_parameter_cells(namespace.get("In", [])):
+        values.setdefault(name, namespace.get(name))
+    return Settings.from_dict(values)
+
+
+def _assigned_in_parameter_cells(inputs):
+    """Names assigned in the parameter cells that directly precede the running cell."""
+    names = []
+    for source in reversed(inputs[:-1]):
+        if not source.lstrip().startswith("# Parameters"):
+            break
+        for node in ast.parse(source).body:
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
+            names += [t.id for t in targets if isinstance(t, ast.Name)]
+    return names
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def project_root():
+    """Folder that holds ``_config.yml`` and ``notebooks/``, wherever the kernel was started."""
+    here = Path.cwd().resolve()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[1]):
+        if (folder / "_config.yml").is_file() and (folder / "notebooks").is_dir():
+            return folder
+    return here
+
+
+def resolve(path):
+    """`path` as an absolute path; a relative one is relative to the project's root."""
+    return project_root() / Path(path).expanduser()
+
+
+def cache_dir():
+    """Folder of what can be made again at any time: decoded images, 2-D maps."""
+    return project_root() / ".cache"
+
+
+def study_folder(settings):
+    """``runs/<run_name>``."""
+    return project_root() / "runs" / settings.run_name
+
+
+def run_folder(settings, method):
+    """``runs/<run_name>/<method>/seed-<n>``."""
+    if method not in METHODS:
+        raise ValueError(f"method={method!r} is unknown: choose from {', '.join(METHODS)}")
+    return study_folder(settings) / method / f"seed-{settings.seed}"
+
+
+def load_dataset(settings):
+    """The `ImageDataset` that the settings name."""
+    dials = None
+    if settings.dataset == "synthetic":
+        dials = _dials(settings.dials or {})
+    return datasets.load_dataset(
+        settings.dataset,
+        None if settings.data_root is None else resolve(settings.data_root),
+        columns=settings.columns,
+        metadata=settings.metadata,
+        dials=dials,
+        cache_dir=cache_dir(),
+    )
+
+
+def _dials(values):
+    known = [f.name for f in dataclasses.fields(Dials)]
+    if unknown := [name for name in values if name not in known]:
+        raise SettingsError(f"dials: there is no dial {unknown[0]!r}. Dials: {', '.join(known)}")
+    return Dials(**values)
+
+
+def open_run(settings, method, dataset):
+    """Folder for this run, with config.json written; it may hold a finished or interrupted run.
+
+    A folder that holds a run with other settings is kept: it is moved aside to
+    ``seed-<n>.<hash of its settings>``, and comes back when those settings do.
+
+    Raises
+    ------
+    SettingsError
+        If ``runs/<run_name>`` holds runs on another data set.
+    """
+    _claim_study(settings, dataset)
+    folder = run_folder(settings, method)
+    identity = settings.identity(method)
+    if (folder / "config.json").exists():
+        held = Settings.from_run(folder).identity(method)
+        if held == identity:
+            return folder
+        aside = folder.with_name(f"{folder.name}.{digest(held)[:8]}")
+        folder.rename(aside)
+        print(f"{folder} held a run with other settings: kept as {aside.name}")
+        earlier = folder.with_name(f"{folder.name}.{digest(identity)[:8]}")
+        if earlier.exists():
+            earlier.rename(folder)
+            return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    config = {
+        "method": method,
+        "settings": dataclasses.asdict(settings),
+        "dataset_fingerprint": dataset.fingerprint,
+        "provenance": provenance(),
+    }
+    write_json(folder / "config.json", config)
+    return folder
+
+
+def _claim_study(settings, dataset):
+    """Write ``dataset.json``, or check that the study's runs are on this very data set."""
+    path = study_folder(settings) / "dataset.json"
+    if path.exists():
+        held = read_json(path)
+        if held["fingerprint"] != dataset.fingerprint:
+            raise SettingsError(
+                f"{path} describes another data set ({held['name']}, {held['n_images']}) than "
+                f"{dataset.name} as it is now: choose another run_name, or delete {path.parent} "
+                "if its runs are no longer wanted"
+            )
+    else:
+        write_json(path, dataset.summary())
+
+
+def finished(folder):
+    """Whether a run folder holds a whole run: metrics.json is written last."""
+    return (Path(folder) / "metrics.json").exists()
+
+
+def load_run(settings, method):
+    """config, history, metrics and embeddings of a finished run, as a dict.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the run is missing, with the command that makes it.
+    """
+    import pandas as pd
+
+    folder = run_folder(settings, method)
+    if not finished(folder):
+        name = NOTEBOOKS[method]
+        raise FileNotFoundError(
+            f"{folder} holds no finished {method} run. Make it with:\n"
+            f"  papermill notebooks/{name}.ipynb executed/{name}.ipynb"
+            f" -p run_name {settings.run_name} -p seed {settings.seed}\n"
+            "and the parameters (-f profiles/..., -p ...) that you use here"
+        )
+    with np.load(folder / "embeddings.npz", allow_pickle=False) as arrays:
+        embeddings = {name: arrays[name] for name in arrays.files}
+    return {
+        "folder": folder,
+        "config": read_json(folder / "config.json"),
+        "history": pd.read_csv(folder / "history.csv"),
+        "metrics": read_json(folder / "metrics.json"),
+        "embeddings": embeddings,
+    }
+
+
+# --- files ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def written_aside(path):
+    """Yield a path beside `path`; on success it is renamed to `path`, on failure removed."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    aside = Path(name)
+    try:
+        yield aside
+        # mkstemp makes files private; results are to be read like any other file.
+        aside.chmod(0o644)
+        with aside.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut can leave a renamed, empty file
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path):
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def write_npz(path, arrays):
+    with written_aside(path) as aside, aside.open("wb") as out:
+        np.savez(out, **arrays)
+
+
+def digest(value):
+    """Hex SHA-256 of a JSON-serialisable value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def provenance():
+    """Versions, device and commit: what a number depends on besides its settings."""
+    import torch
+
+    packages = ("torch", "torchvision", "timm", "numpy", "scikit-learn", "pandas", "accelerate")
+    versions = {"python": platform.python_version()}
+    for name in packages:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    cuda = torch.cuda.is_available()
+    return {
+        "versions": versions,
+        "platform": platform.platform(),
+        "device": torch.cuda.get_device_name() if cuda else "cpu",
+        "threads": torch.get_num_threads(),
+        "commit": _commit(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _commit():
+    """Commit of the project's checkout, with '+' if files differ from it; None outside git."""
+
+    def git(*arguments):
+        return subprocess.run(
+            ["git", *arguments], cwd=project_root(), capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,319 @@
+"""The loop: one method trained on one data set with one seed.
+
+CE, SupCon and HCL see the same batches, the same two views of every image and the same number of
+steps; the loss is all that differs. A finished run is loaded, an interrupted one goes on after its
+last whole epoch and ends as if it had never stopped: batches, views and dropout of an epoch depend
+on (seed, epoch) alone.
+"""
+
+import json
+import math
+import time
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors import safe_open
+from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from fgcl_utils import metrics, runs
+from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
+from fgcl_utils.models import build_model
+from fgcl_utils.sampling import HierarchicalBatchSampler
+from fgcl_utils.views import TwoViews
+
+WARMUP_SHARE = 0.1  # of all steps
+MAX_GRADIENT_NORM = 1.0
+
+
+def train(settings, method, dataset):
+    """Train `method`, or load it if this very run is finished.
+
+    Parameters
+    ----------
+    settings : Settings
+    method : {"ce", "supcon", "hcl"}
+    dataset : ImageDataset
+
+    Returns
+    -------
+    dict
+        folder, config, history, metrics and embeddings of the run, see `runs.load_run`.
+
+    Raises
+    ------
+    SettingsError
+        If the run folder belongs to another data set, or the settings do not fit the data.
+    FloatingPointError
+        If the loss is no longer finite.
+    """
+    folder = runs.open_run(settings, method, dataset)
+    if runs.finished(folder):
+        print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
+    else:
+        trainer = Trainer(settings, method, dataset, folder)
+        trainer.fit()
+        trainer.finish()
+    return runs.load_run(settings, method)
+
+
+def loss_for(settings, method):
+    """The loss of `method` as a function of (head outputs, label codes (N, L))."""
+    if method == "ce":
+        cross_entropy = nn.CrossEntropyLoss()
+        return lambda logits, labels: cross_entropy(logits.float(), labels[:, 0])
+    if method == "supcon":
+        supcon = SupConLoss(temperature=settings.temperature)
+        return lambda projections, labels: supcon(projections, labels[:, 0])
+    return HierarchicalContrastiveLoss(
+        level_weights=(1.0, settings.soft_weight),
+        temperature=settings.temperature,
+        normalization=settings.normalization,
+    )
+
+
+def learning_rate_at(step, n_steps, peak):
+    """Linear warm-up to `peak`, then a half cosine to zero at `n_steps`."""
+    warmup = max(1, round(WARMUP_SHARE * n_steps))
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, n_steps - warmup)))
+
+
+class Trainer:
+    """One training run and its folder."""
+
+    def __init__(self, settings, method, dataset, folder):
+        torch.manual_seed(settings.seed)
+        self.settings, self.method, self.dataset, self.folder = settings, method, dataset, folder
+        self.accelerator = _accelerator(settings.precision)
+        self.images = dataset.images(settings.image_size)  # uint8 (N, S, S, 3)
+        self.train_index = dataset.indices("train")
+        self.val_index = dataset.indices("val")
+        self.labels = torch.from_numpy(dataset.labels[self.train_index]).to(self.device)  # (M, L)
+        self.sampler = HierarchicalBatchSampler(
+            dataset.labels[self.train_index], settings.batch_size, seed=settings.seed
+        )
+        self.views = TwoViews(self.images, self.train_index, settings.seed)
+        self.loader = DataLoader(
+            self.views,
+            batch_sampler=self.sampler,
+            num_workers=settings.num_workers,
+            persistent_workers=settings.num_workers > 0,
+            pin_memory=self.device.type == "cuda",
+        )
+        n_species = dataset.taxonomy.n_classes[0]
+        model = build_model(
+            method,
+            n_species,
+            model_name=settings.model_name,
+            image_size=settings.image_size,
+            weights=settings.weights_source,
+            head=settings.head,
+            projection_dim=settings.projection_dim,
+        )
+        optimizer = torch.optim.AdamW(
+            _parameter_groups(model, settings.weight_decay), lr=settings.learning_rate
+        )
+        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.loss = loss_for(settings, method)
+
+    @property
+    def device(self):
+        return self.accelerator.device
+
+    def fit(self):
+        """Train from the last whole epoch, if there is one, to the last."""
+        done, history = self._resume()
+        epochs, steps = self.settings.epochs, len(self.sampler)
+        with tqdm(total=epochs * steps, initial=done * steps, desc=self.method, unit="step") as bar:
+            for epoch in range(done, epochs):
+                row = self._train_epoch(epoch, bar)
+                history.append(row)
+                self._save_epoch(epoch + 1, history)
+                bar.set_postfix(epoch=epoch + 1, loss=f"{row['train_loss']:.3f}")
+
+    def _train_epoch(self, epoch, bar):
+        """One pass over the training split; the epoch's row of history.csv."""
+        started = time.perf_counter()
+        torch.manual_seed(np.random.SeedSequence([self.settings.seed, epoch]).generate_state(1)[0])
+        self.sampler.set_epoch(epoch)
+        self.views.set_epoch(epoch)
+        self.model.train()
+        losses, sums = [], None
+        n_steps = self.settings.epochs * len(self.sampler)
+        for step, (view_a, view_b, position) in enumerate(self.loader):
+            rate = learning_rate_at(
+                epoch * len(self.sampler) + step, n_steps, self.settings.learning_rate
+            )
+            labels = self.labels[position.to(self.device)].repeat(2, 1)  # (2B, L)
+            views = torch.cat([view_a, view_b]).to(self.device, non_blocking=True)  # (2B, 3, S, S)
+            loss, embedding = self._step(views, labels, rate)
+            if not losses:
+                sums = embedding.new_zeros(self.dataset.taxonomy.n_classes[0], embedding.shape[1])
+            sums.index_add_(0, labels[:, 0], embedding)
+            losses.append(loss)
+            bar.update()
+        losses = torch.stack(losses)
+        if not losses.isfinite().all():
+            raise FloatingPointError(
+                f"the {self.method} loss is {losses[~losses.isfinite()][0].item()} in epoch "
+                f"{epoch + 1}: try a lower learning_rate, a higher temperature or precision=float32"
+            )
+        return {
+            "epoch": epoch + 1,
+            "train_loss": losses.mean().item(),
+            "learning_rate": rate,
+            **self._validate(sums),
+            "seconds": time.perf_counter() - started,
+        }
+
+    def _step(self, views, labels, rate):
+        """One optimizer step; the loss (detached, on the device) and the embedding (2B, D)."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with self.accelerator.autocast():
+            features, outputs = self.model(views)
+            loss = self.loss(outputs, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        return loss.detach(), self.model.embedding(features, outputs).detach()
+
+    def _validate(self, species_sums):
+        """Validation outliers and accuracy against the epoch's own training embeddings."""
+        if not len(self.val_index):
+            return {"val_genus_outlier_rate": np.nan, "val_species_accuracy": np.nan}
+        sums = species_sums.cpu().double().numpy()  # (n_species, D)
+        seen = np.flatnonzero(np.linalg.norm(sums, axis=1))
+        genus_of = self.dataset.taxonomy.parents[0]
+        genus_sums = np.zeros((genus_of.max() + 1, sums.shape[1]))
+        np.add.at(genus_sums, genus_of, sums)
+        embedding = self.embed(self.val_index)["embedding"]
+        species, genus = self.dataset.labels[self.val_index, :2].T
+        nearest_species = seen[np.argmax(embedding @ metrics.unit(sums[seen]).T, axis=1)]
+        nearest_genus = np.argmax(embedding @ metrics.unit(genus_sums).T, axis=1)
+        return {
+            "val_genus_outlier_rate": float((nearest_genus != genus).mean()),
+            "val_species_accuracy": float((nearest_species == species).mean()),
+        }
+
+    @torch.inference_mode()
+    def embed(self, indices):
+        """encoder (n, F), embedding (n, D) and, for CE, predicted species (n,) of images."""
+        self.model.eval()
+        batches = []
+        for start in range(0, len(indices), 256):
+            pixels = torch.from_numpy(self.images[indices[start : start + 256]])
+            pixels = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255  # (n, 3, S, S)
+            with self.accelerator.autocast():
+                features, outputs = self.model(pixels)
+            embedding = self.model.embedding(features, outputs)
+            batches.append([features.float().cpu(), embedding.cpu(), outputs.argmax(1).cpu()])
+        features, embedding, classes = (
+            torch.cat(part).numpy() for part in zip(*batches, strict=True)
+        )
+        return {"encoder": features, "embedding": embedding, "classes": classes}
+
+    def finish(self):
+        """Embed every split without augmentation, and write what the study reads."""
+        started = time.perf_counter()
+        arrays, accuracy = {}, {}
+        for split in ("train", "val", "test"):
+            index = self.dataset.indices(split)
+            if not len(index):
+                continue
+            embedded = self.embed(index)
+            arrays[split] = embedded["embedding"]
+            arrays[f"{split}_encoder"] = embedded["encoder"]
+            arrays[f"{split}_index"] = index
+            accuracy[split] = (embedded["classes"] == self.dataset.labels[index, 0]).mean()
+        runs.write_npz(self.folder / "embeddings.npz", arrays)
+        values = metrics.evaluate(arrays, self.dataset.labels)
+        if len(self.val_index):
+            values["val"] = metrics.evaluate(arrays, self.dataset.labels, split="val")
+        if self.method == "ce":
+            values["classifier_accuracy"] = float(accuracy["test"])
+        history = pd.read_csv(self.folder / "history.csv")
+        values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
+        self._save_weights(self.settings.epochs, with_optimizer=False)
+        runs.write_json(self.folder / "metrics.json", values)  # last: it marks the run as finished
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def _save_epoch(self, epochs_done, history):
+        # History first: rows past the checkpoint's epoch are dropped on resuming.
+        with runs.written_aside(self.folder / "history.csv") as aside:
+            pd.DataFrame(history).to_csv(aside, index=False)
+        self._save_weights(epochs_done, with_optimizer=True)
+
+    def _save_weights(self, epochs_done, with_optimizer):
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        if with_optimizer:
+            for i, state in self.optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items()}
+        scaler = self.accelerator.scaler
+        metadata = {
+            "epochs_done": str(epochs_done),
+            "scaler": json.dumps(scaler.state_dict() if scaler else {}),
+        }
+        tensors = {k: v.contiguous().cpu() for k, v in tensors.items()}
+        with runs.written_aside(self.folder / "checkpoint.safetensors") as aside:
+            safetensors.torch.save_file(tensors, aside, metadata)
+
+    def _resume(self):
+        """Epochs done and their history; the state of the last whole epoch is put back."""
+        path = self.folder / "checkpoint.safetensors"
+        if not path.exists():
+            return 0, []
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+        done = int(metadata["epochs_done"])
+        model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        self.model.load_state_dict(model)
+        state = {}
+        for name in tensors:
+            if name.startswith("optimizer."):
+                _, i, key = name.split(".")
+                state.setdefault(int(i), {})[key] = tensors[name]
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        scaler = json.loads(metadata["scaler"])
+        if scaler:
+            self.accelerator.scaler.load_state_dict(scaler)
+        history = pd.read_csv(self.folder / "history.csv").to_dict("records")[:done]
+        print(f"resuming {self.folder.name} of {self.method} after epoch {done}")
+        return done, history
+
+
+def _accelerator(precision):
+    """Accelerator on the best device; ``auto`` is bfloat16 where CUDA has it, else float32."""
+    if precision == "auto":
+        bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if bf16 else "float32"
+    if precision == "float16" and not torch.cuda.is_available():
+        raise runs.SettingsError("precision='float16' needs a CUDA device: use auto or float32")
+    # The precision is process-wide in accelerate; a notebook may change it between two runs.
+    AcceleratorState._reset_state()
+    names = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+    return Accelerator(mixed_precision=names[precision])
+
+
+def _parameter_groups(model, weight_decay):
+    """Weights decay; biases, norms and position embeddings do not (timm's convention)."""
+    decay, keep = [], []
+    no_decay = getattr(model.encoder, "no_weight_decay", set)()
+    for name, parameter in model.named_parameters():
+        exempt = parameter.ndim < 2 or name.removeprefix("encoder.") in no_decay
+        (keep if exempt else decay).append(parameter)
+    return [
+        {"params": decay, "weight_decay": weight_decay},
+        {"params": keep, "weight_decay": 0.0},
+    ]
