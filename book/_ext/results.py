@@ -8,12 +8,13 @@ A directive shows a table of ``results/<file>.json``, a role prints one of its n
     ```
     ... is {result}`loss_cpu.json:headline.speedup_vs_pml|.1f` times faster.
 
-A table is stored as ``{"tables": {"speed": {"columns": [...], "rows": [[...]], "caption": "..."}}}``.
-A file or an entry that is missing is a warning, which the book's build treats as an error.
+Tables are stored as ``{"tables": {"speed": {"columns": [...], "rows": [[...]], "caption": "..."}}}``
+in the file. A file or an entry that is missing is a warning, which the build treats as an error.
 """
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -27,7 +28,7 @@ def read_entry(env, file, path):
     """
     source = Path(env.srcdir, "results", file)
     env.note_dependency(str(source))
-    # A file is named after the benchmark that writes it: loss_cpu.json comes from benchmarks/loss.py.
+    # Named after the benchmark that writes it: loss_cpu.json comes from benchmarks/loss.py.
     command = f"`make bench-{Path(file).stem.split('_')[0]}` writes it"
     if not source.is_file():
         raise LookupError(f"results/{file} does not exist; {command}")
@@ -42,7 +43,7 @@ def read_entry(env, file, path):
 
 
 def cell_text(value):
-    """Whole numbers with thousands separators, others with three significant digits, text as it is."""
+    """Whole numbers with thousands separators, others with three digits, text as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "" if value is None else str(value)
     return f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 100 else f"{value:#.3g}"
@@ -70,7 +71,7 @@ class ResultsTable(SphinxDirective):
     """``{results} <file>`` with ``:table:`` (which one) and ``:name:`` (for ``{numref}``)."""
 
     required_arguments = 1
-    option_spec = {"table": directives.unchanged_required, "name": directives.unchanged}
+    option_spec: ClassVar = {"table": directives.unchanged_required, "name": directives.unchanged}
 
     def run(self):
         name = self.options.get("table", "main")

@@ -1,0 +1,227 @@
+"""The built book: complete, offline, every figure drawn, every link alive."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+PAGES = [TOC["root"], *(entry["file"] for part in TOC["parts"] for entry in part["chapters"])]
+NOTEBOOKS = [name for name in PAGES if name.startswith("executed/")]
+
+in_group = pytest.mark.xdist_group("book")
+uses_book = [in_group, pytest.mark.slow]
+in_browser = [*uses_book, pytest.mark.browser]
+
+
+def marked(*marks):
+    """Apply several marks at once."""
+
+    def apply(test):
+        for mark in marks:
+            test = mark(test)
+        return test
+
+    return apply
+
+
+def open_page(page, book, name):
+    """Open a page of the book from the disk and wait until figures and formulae are drawn."""
+    page.goto((book / f"{name}.html").as_uri())
+    page.wait_for_load_state("load")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('.plotly-graph-div')].every(f => f._fullData)
+                 && (!window.MathJax || MathJax.startup.promise.then(() => true))"""
+    )
+
+
+# --- what the reader sees ---------------------------------------------------------------------
+
+
+@marked(*in_browser)
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_whole_and_offline(page, book, name):
+    open_page(page, book, name)
+    # Images below the fold may be loaded lazily: scroll them into view before judging them.
+    page.evaluate("document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
+    page.wait_for_function("[...document.images].every(i => i.complete)")
+    broken = page.evaluate("[...document.images].filter(i => !i.naturalWidth).map(i => i.src)")
+    assert broken == []
+    formulae = page.locator(".math").count()
+    assert page.locator(".math mjx-container").count() >= formulae
+    assert page.locator("mjx-merror").count() == 0
+    assert page.external_requests == []
+    assert page.errors == []
+
+
+@marked(*in_browser)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_figures_drew(page, book, name):
+    open_page(page, book, name)
+    figures = page.evaluate(
+        """() => [...document.querySelectorAll('.plotly-graph-div')].map(f => ({
+             traces: f._fullData.filter(t => t.visible === true).length,
+             width: f.querySelector('.main-svg')?.getBoundingClientRect().width ?? 0,
+             height: f.querySelector('.main-svg')?.getBoundingClientRect().height ?? 0,
+             marks: f.querySelectorAll('.point, .points path, .js-line, .hm, canvas, image').length,
+           }))"""
+    )
+    images = page.evaluate("[...document.querySelectorAll('.cell_output img')].length")
+    assert figures or images, "a notebook without a figure"
+    for figure in figures:
+        assert figure["traces"] > 0 and figure["marks"] > 0, figure
+        assert figure["width"] > 300 and figure["height"] > 150, figure
+
+
+@marked(*in_browser)
+@pytest.mark.parametrize("name", PAGES)
+def test_page_fits_a_phone(page, book, name):
+    page.set_viewport_size({"width": 390, "height": 800})
+    open_page(page, book, name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@marked(*in_browser)
+def test_dark_mode_reaches_plotly_and_goes_back(page, book):
+    open_page(page, book, "executed/04_evaluation")
+    text_colour = "() => getComputedStyle(document.querySelector('.plotly-graph-div text')).fill"
+    background = "() => document.querySelector('.plotly-graph-div')._fullLayout.paper_bgcolor"
+    switch = "theme => { document.documentElement.dataset.theme = theme }"
+    before = page.evaluate(text_colour), page.evaluate(background)
+    page.evaluate(switch, "dark")
+    page.wait_for_function(f"before => ({text_colour})() !== before", arg=before[0])
+    assert page.evaluate(background) == "rgba(0, 0, 0, 0)"
+    page.evaluate(switch, "light")
+    page.wait_for_function(f"before => ({text_colour})() === before", arg=before[0])
+    assert page.evaluate(background) == before[1]
+
+
+@marked(*in_browser)
+def test_search_finds_a_page(page, book):
+    page.goto((book / "search.html").as_uri() + "?q=centroid")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").evaluate_all("links => links.map(a => a.href)")
+    assert any("book/method.html" in link for link in found), found
+    assert page.external_requests == []
+
+
+# --- what is stored ---------------------------------------------------------------------------
+
+
+@marked(*uses_book)
+def test_no_output_is_an_error(executed):
+    for name in NOTEBOOKS:
+        notebook = nbformat.read(executed / f"{name}.ipynb", as_version=4)
+        outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
+        errors = [o for o in outputs if o.output_type == "error"]
+        assert errors == [], name
+
+
+class _Links(HTMLParser):
+    """The ids of a page and what it points to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.targets = set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.ids.add(attributes.get("id"))
+        self.targets += [attributes[k] for k in ("href", "src") if attributes.get(k)]
+
+
+@marked(*uses_book)
+def test_internal_links_lead_somewhere(book):
+    pages = {p: _Links(p.read_text(encoding="utf-8")) for p in book.rglob("*.html")}
+    dead = []
+    for path, links in pages.items():
+        for target in links.targets:
+            url = urlsplit(target)
+            if url.scheme or url.netloc:
+                continue
+            file = (path.parent / unquote(url.path)).resolve() if url.path else path
+            fragment = unquote(url.fragment)
+            known = pages[file].ids if file in pages else {fragment}
+            if not file.exists() or (fragment and fragment not in known):
+                dead.append(f"{path.relative_to(book)} -> {target}")
+    assert dead == []
+
+
+@marked(*uses_book)
+def test_plotly_is_loaded_only_where_a_figure_is(book):
+    for path in [book / f"{name}.html" for name in PAGES]:
+        text = path.read_text(encoding="utf-8")
+        assert ("plotly.min.js" in text) == ("plotly-graph-div" in text), path.name
+
+
+@marked(*uses_book)
+def test_numbers_on_pages_are_the_notebooks(book, executed):
+    """The start page's outlier counts are those of the evaluation, not typed ones."""
+    evaluation = yaml.safe_load((executed / "runs/tiny/evaluation.json").read_text())
+    start = re.sub(r"<[^>]+>", " ", (book / "book/intro.html").read_text(encoding="utf-8"))
+    for method in ("ce", "supcon", "hcl"):
+        count = evaluation["methods"][method]["genus_outliers"]
+        assert re.search(rf"\b{count}\b", start), f"{method}: {count}"
+
+
+# --- recorded results -------------------------------------------------------------------------
+
+
+def build_results_page(folder, text):
+    """Build a one-page Sphinx project with the results extension; return HTML and warnings."""
+    (folder / "results").mkdir()
+    (folder / "results" / "loss_cpu.json").write_text(
+        '{"headline": {"speedup": 11.37}, "tables": {"speed": {"caption": "Forward and backward.",'
+        ' "columns": ["method", "ms"], "rows": [["tiles", 4.0], ["masks", 1480], ["none", null]]}}}'
+    )
+    extensions = f"import sys; sys.path.append({str(ROOT / 'book/_ext')!r})\n"
+    (folder / "conf.py").write_text(extensions + "extensions = ['myst_parser', 'results']\n")
+    (folder / "index.md").write_text(f"# Page\n\n{text}\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-q", "-E", folder, folder / "out"],
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return (folder / "out/index.html").read_text(encoding="utf-8"), result.stderr
+
+
+def test_results_table_and_number(tmp_path):
+    html, warnings = build_results_page(
+        tmp_path,
+        "Faster by {result}`loss_cpu.json:headline.speedup|.1f`.\n\n"
+        "```{results} loss_cpu.json\n:table: speed\n```",
+    )
+    assert warnings == ""
+    assert "Faster by 11.4." in html
+    assert "Forward and backward." in html
+    cells = re.findall(r"<t[hd][^>]*><p>(.*?)</p>", html)
+    assert cells == ["method", "ms", "tiles", "4.00", "masks", "1,480", "none", ""]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{result}`loss_gpu.json:headline.speedup`",
+        "{result}`loss_cpu.json:headline.spedup`",
+        "```{results} loss_gpu.json\n:table: speed\n```",
+        "```{results} loss_cpu.json\n:table: memory\n```",
+    ],
+    ids=["no file", "no entry", "table: no file", "table: no entry"],
+)
+def test_missing_results_warn_with_the_command(tmp_path, text):
+    _, warnings = build_results_page(tmp_path, text)
+    assert "WARNING" in warnings and "make bench-loss" in warnings
+
+
+def test_a_format_that_does_not_fit_warns(tmp_path):
+    _, warnings = build_results_page(tmp_path, "{result}`loss_cpu.json:tables.speed.caption|.1f`")
+    assert "WARNING" in warnings and "tables.speed.caption" in warnings
