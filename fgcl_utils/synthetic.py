@@ -197,10 +197,11 @@ TRAITS = {
     "striation":      (0.00,  0.15,  0.00,  0.05,  0.90,  0.20,   0.12,  0.0, 1.0),
     "gloss":          (0.15,  0.45,  0.25,  0.10,  0.30,  0.60,   0.12,  0.0, 0.9),
     "mottle":         (0.25,  0.15,  0.25,  0.25,  0.15,  0.30,   0.12,  0.0, 0.8),
-    "cap_L":          (0.88,  0.58,  0.47,  0.70,  0.60,  0.60,   0.09,  0.3, 0.96),
-    "cap_a":          (0.01,  0.07,  0.055, 0.012, 0.02,  0.11,   0.045, -0.07, 0.19),
-    "cap_b":          (0.03,  0.09,  0.085, 0.045, 0.03,  0.045,  0.040, -0.07, 0.15),
-    "stem_length":    (1.70,  2.40,  1.50,  1.60,  4.20,  1.45,   0.18,  0.9, 5.5),
+    "colourful":      (0.35,  1.10,  0.60,  0.45,  0.80,  1.30,   0.00,  0.0, 2.0),
+    "cap_L":          (0.88,  0.60,  0.47,  0.70,  0.60,  0.60,   0.10,  0.3, 0.96),
+    "cap_a":          (0.01,  0.07,  0.050, 0.012, 0.02,  0.10,   0.055, -0.035, 0.19),
+    "cap_b":          (0.035, 0.09,  0.085, 0.050, 0.035, 0.045,  0.050, -0.07, 0.15),
+    "stem_length":    (1.70,  2.40,  1.50,  1.60,  3.60,  1.45,   0.18,  0.9, 5.5),
     "stem_width":     (0.21,  0.17,  0.40,  0.17,  0.075, 0.28,   0.03,  0.05, 0.55),
     "stem_taper":     (0.95,  0.75,  0.62,  1.50,  0.90,  1.05,   0.10,  0.5, 1.8),
     "bulb":           (0.15,  0.60,  0.45,  0.00,  0.00,  0.00,   0.10,  0.0, 1.0),
@@ -208,10 +209,10 @@ TRAITS = {
     "stem_L":         (0.90,  0.90,  0.78,  0.72,  0.58,  0.94,   0.05,  0.3, 0.97),
     "stem_a":         (0.01,  0.005, 0.025, 0.015, 0.02,  0.005,  0.010, -0.05, 0.15),
     "stem_b":         (0.025, 0.03,  0.085, 0.045, 0.04,  0.02,   0.015, -0.05, 0.15),
-    "decurrence":     (0.04,  0.03,  0.17,  0.62,  0.06,  0.06,   0.04,  0.02, 0.9),
+    "decurrence":     (0.04,  0.03,  0.17,  0.50,  0.06,  0.06,   0.04,  0.02, 0.9),
     "gill_hollow":    (0.60,  0.60,  0.30,  1.60,  0.70,  0.60,   0.08,  0.25, 2.0),
     "gill_L":         (0.50,  0.94,  0.76,  0.80,  0.76,  0.90,   0.04,  0.25, 0.97),
-    "gill_a":         (0.075, 0.00,  -0.02, 0.01,  0.01,  0.005,  0.010, -0.06, 0.15),
+    "gill_a":         (0.050, 0.00,  -0.02, 0.01,  0.01,  0.005,  0.010, -0.06, 0.15),
     "gill_b":         (0.045, 0.025, 0.13,  0.05,  0.015, 0.045,  0.012, -0.05, 0.16),
     "ring_height":    (0.62,  0.72,  0.66,  0.66,  0.66,  0.66,   0.06,  0.4, 0.85),
     "wart_density":   (5.00,  4.50,  4.50,  4.50,  4.50,  4.50,   0.80,  3.0, 8.0),
@@ -225,7 +226,7 @@ ORGANS = ("ring", "volva", "warts", "pores")
 # What a photo adds: value in the studio, and how far a nuisance of 1 may move it either way.
 NUISANCES = {
     "age": (0.5, 0.45),  # 0 a closed button … 1 an old, flat cap
-    "elevation": (-0.14, 0.42),  # of the camera, radians; below 0 it sees the gills
+    "elevation": (-0.08, 0.40),  # of the camera, radians; below 0 it sees the gills
     "roll": (0.0, 0.22),  # of the camera, radians
     "lean": (0.0, 0.18),  # of the cap on its stem, radians
     "zoom": (0.0, 0.30),  # log of the scale
@@ -249,7 +250,7 @@ BACKGROUNDS = {
     "dark_L":     (0.26,  0.28,  0.26,  0.24),
     "dark_a":     (0.02,  -0.05, -0.04, 0.01),
     "dark_b":     (0.03,  0.06,  0.06,  0.02),
-    "light_L":    (0.62,  0.68,  0.60,  0.56),
+    "light_L":    (0.68,  0.74,  0.68,  0.64),
     "light_a":    (0.04,  -0.09, -0.07, 0.02),
     "light_b":    (0.08,  0.13,  0.12,  0.05),
     "accent_L":   (0.55,  0.60,  0.48,  0.50),
@@ -268,14 +269,20 @@ def _draw_factors(dials, genus, species):
     natural, scatter, (low, high) = traits[:6], traits[6], traits[7:]
     build = natural.mean(0) + dials.genus_gap * (natural - natural.mean(0))  # (6, traits)
 
+    spread = np.tile(scatter, (len(GENERA), 1))  # (6, traits)
+    column = {name: i for i, name in enumerate(TRAITS)}
+    for name in ("cap_L", "cap_a", "cap_b"):  # a Russula has any colour, an Agaricus has few
+        spread[:, column[name]] *= build[:, column["colourful"]]
     step = _stream(dials.seed, "species").standard_normal((len(genus), len(TRAITS))).clip(-2, 2)
-    of_species = build[genus] + dials.species_gap * scatter * step  # (species, traits)
+    of_species = build[genus] + dials.species_gap * spread[genus] * step  # (species, traits)
 
     rng = _stream(dials.seed, "photo")
     n = len(species)
     wobble = rng.uniform(-1, 1, (n, len(TRAITS)))  # individuals of a species differ too
     value = of_species[species] + 0.5 * dials.nuisance * scatter * wobble
     table = dict(zip(TRAITS, value.clip(low, high).T, strict=True))
+    # Hardly any fungus is blue: the less red a cap is, the less blue it may be.
+    table["cap_b"] = np.maximum(table["cap_b"], 0.025 - 1.2 * table["cap_a"].clip(0))
     for organ, chance in zip(ORGANS, rng.random((len(ORGANS), n)), strict=True):
         table[organ] = (chance < table[organ]).astype(float)  # there or not, in this photo
 
@@ -364,11 +371,12 @@ def _photo(rows, seed, batch, device):
     n_leaves = N_BEHIND + N_FRONT
     draws = np.stack(
         [
-            _stream(seed, "pixels", i).random(sum(sizes) + 8 * n_leaves, dtype=np.float32)
+            _stream(seed, "pixels", i).random(sum(sizes) + 8 * n_leaves + 1, dtype=np.float32)
             for i in batch
         ]
     )
-    *noise, leaves = np.split(draws, np.cumsum(sizes), axis=1)
+    p["phase"] = torch.from_numpy(6.28 * draws[:, -1, None, None])
+    *noise, leaves = np.split(draws[:, :-1], np.cumsum(sizes), axis=1)
     for (name, shape), values in zip(LATTICES.items(), noise, strict=True):
         p[f"{name}_lattice"] = torch.from_numpy(values.reshape(-1, 1, *shape))
     p["leaves"] = torch.from_numpy(leaves.T.reshape(n_leaves, 8, -1, 1, 1))
@@ -447,11 +455,13 @@ def _background(p, X, Y, size, pixel):
     texture = texture / torch.sqrt(p.clumps**2 + p.crumbs**2 + p.streaks**2)
     coarse = _noise(p, "coarse", size)
     near = smoothstep(0.55 + p.elevation, -0.35 + p.elevation, Y + 0.2 * coarse)
-    n = (0.42 + 0.30 * texture * (0.25 + 0.75 * near) + 0.25 * coarse).clamp(0, 1)
-    n = (n * (0.55 + 0.45 * near))[:, None]
+    n = (0.52 + 0.34 * texture * (0.15 + 0.85 * near) + 0.22 * coarse).clamp(0, 1)
+    n = n[:, None]
     accent = (0.5 * coarse + 0.4 * clumps).clamp(0, 1)[:, None]
     image = p.dark_colour + (p.light_colour - p.dark_colour) * n**2
     image = image + (p.accent_colour - image) * accent * 0.6
+    haze = (0.6 * coarse**2 + 0.08) * (1 - near)  # patches of sky between far trees
+    image = image + (0.5 * p.light_colour + 0.1 - image) * haze[:, None]
     for leaf in p.leaves[:N_BEHIND]:
         image = _leaf(image, p, leaf, X, Y, pixel, in_front=False)
     return image
@@ -481,7 +491,7 @@ def _shadow(image, p, m):
     """Soft contact shadow around the foot, drawn away from the light."""
     dx = (m.x + 0.8 * p.light_x) / (0.9 + p.stem_width)
     dy = (m.y - 0.05) / 0.35
-    dark = 0.65 * torch.exp(-(dx**2) - dy**2)
+    dark = 0.85 * torch.exp(-(dx**2) - dy**2)
     return image * (1 - dark)[:, None]
 
 
@@ -489,7 +499,8 @@ def _underside(image, p, m):
     """Gills or pores: the ellipse of the rim seen from below, and the cone down to the stem."""
     depth = m.under + (-m.k).clamp(min=0) + 0.02
     down = (-m.cap_y / m.under).clamp(0, 1)
-    half = (1 - down) ** p.gill_hollow  # half width of the cone at this height
+    neck = 0.9 * p.stem_width * p.stem_taper / m.radius
+    half = neck + (1 - neck) * (1 - down) ** p.gill_hollow  # of the cone, at this height
     cone = torch.minimum(half - m.cap_x.abs(), (m.cap_y + m.under).minimum(0.02 - m.cap_y))
     rim = 1 - torch.sqrt(m.cap_x**2 + (m.cap_y / (m.k.abs() + 0.02)) ** 2)
     rim = torch.where(m.k < 0, rim, -torch.ones_like(rim))
@@ -509,7 +520,7 @@ def _stem(image, p, m):
     """Stem with its bulb and net, then volva and ring."""
     t = (m.y / m.stem).clamp(-0.1, 1)
     half = p.stem_width * (1 + (p.stem_taper - 1) * t + p.bulb * torch.exp(-((t / 0.2) ** 2)))
-    top = m.stem - 0.9 * m.under * m.radius
+    top = m.stem - 0.95 * m.under * m.radius
     alpha = cover(torch.minimum(half - m.x.abs(), torch.minimum(m.y + 0.05, top - m.y)))
     side = (m.x / half).clamp(-1, 1)  # -1 … 1 across the stem
     light = _round(p, m, side)
@@ -528,7 +539,7 @@ def _volva(image, p, m):
     """The torn sack around the foot of an Amanita."""
     half = p.stem_width * (1 + p.bulb) * 1.35
     side = (m.x / half).clamp(-1, 1)
-    edge = 0.55 + 0.10 * torch.sin(5 * side + 40 * p.bend) + 0.08 * torch.sin(11 * side)
+    edge = 0.55 + 0.10 * torch.sin(5 * side + p.phase) + 0.08 * torch.sin(11 * side)
     belly = half * (1 - 0.25 * (2 * m.y / edge - 0.7) ** 2)
     alpha = cover(torch.minimum(belly - m.x.abs(), torch.minimum(m.y + 0.1, edge - m.y)))
     light = _round(p, m, side) * (0.75 + 0.35 * smoothstep(0.0, 0.5, m.y))
@@ -540,7 +551,7 @@ def _ring(image, p, m, ring_y):
     drop = ((ring_y - m.y) / 0.30).clamp(0, 1)  # 0 at the top, 1 at the hem
     half = p.stem_width * (1.05 + 0.25 * drop) + 0.16 * drop**1.5
     side = (m.x / half).clamp(-1, 1)
-    hem = ring_y - 0.30 + 0.09 * side**2 + 0.02 * torch.sin(9 * side)
+    hem = ring_y - 0.30 + 0.09 * side**2 + 0.02 * torch.sin(9 * side + p.phase)
     alpha = cover(torch.minimum(half - m.x.abs(), torch.minimum(ring_y - m.y, m.y - hem)))
     light = _round(p, m, side) * (0.92 + 0.08 * torch.sin(24 * side)) * (0.85 + 0.25 * drop)
     return over(image, (0.25 + 0.7 * p.stem_colour) * light[:, None], alpha * p.ring)
@@ -560,7 +571,7 @@ def _cap(image, p, m, size):
     outline = m.height * torch.exp(b * torch.log1p(-torch.exp(0.5 * a * torch.log(x2 + 1e-9))))
     top = torch.sqrt(outline**2 + (m.k * across) ** 2)
     bottom = -m.k * across
-    inside = torch.minimum(top - m.cap_y, m.cap_y - bottom + 0.03)
+    inside = torch.minimum(top - m.cap_y, m.cap_y - bottom + 0.04 * across)
     alpha = cover(torch.minimum(inside, 1 - m.cap_x.abs()))
 
     s = (m.cap_y - bottom) / (top - bottom + 1e-3)  # 0 at the near rim, 1 at the outline
@@ -584,7 +595,7 @@ def _cap(image, p, m, size):
     mottle = p.mottle * 0.6 * _noise(p, "cap", size) + 0.15 * (0.4 - rho2)
     tone = (1 - 0.5 * stripe) * (1 - mottle)
     image = over(image, p.cap_colour * (tone * light)[:, None], alpha)
-    gleam = p.gloss * 0.5 * shine**24 * (1 - p.softness)
+    gleam = p.gloss * (1.0 - 0.6 * p.softness) * shine**24
     image = over(image, torch.ones_like(p.cap_colour), alpha * gleam)
     return _warts(image, p, disc_x, disc_y, alpha, light)
 
@@ -593,7 +604,7 @@ def _warts(image, p, disc_x, disc_y, alpha, light):
     """Flakes of the veil: one a cell of a grid laid over the cap, moved about inside it."""
     u, v = p.wart_density * (disc_x + 1.2), p.wart_density * (disc_y + 1.2)
     cell_u, cell_v = torch.floor(u), torch.floor(v)
-    jitter = torch.sin(12.9 * cell_u + 78.2 * cell_v + 50 * p.cap_L)
+    jitter = torch.sin(12.9 * cell_u + 78.2 * cell_v + p.phase)
     du, dv = u - cell_u - 0.5 - 0.2 * jitter, v - cell_v - 0.5 - 0.2 * torch.sin(9 * jitter)
     flake = 0.30 + 0.06 * jitter - torch.sqrt(du**2 + dv**2)
     alpha = alpha * p.warts * smoothstep(0.0, 0.12, flake)
@@ -602,16 +613,15 @@ def _warts(image, p, disc_x, disc_y, alpha, light):
 
 def _soil(image, p, m, ground, size):
     """The ground in front of the foot."""
-    line = (
-        p.soil * 0.5 * m.stem + 0.12 * _noise(p, "clumps", size) + 0.08 * _noise(p, "crumbs", size)
-    )
-    alpha = smoothstep(0.08, -0.04, m.y - line)
+    tufts = 0.10 * _noise(p, "clumps", size) + 0.18 * p.streaks * _noise(p, "streaks", size)
+    line = 0.5 * p.soil * m.stem + tufts
+    alpha = smoothstep(0.10, -0.05, m.y - line)
     return over(image, ground * 0.9, alpha)
 
 
 def _camera(image, p, size):
     """Light's colour and strength, focus, grain, and the encoding to 8 bits."""
-    gain = torch.exp(p.exposure)
+    gain = 1.2 * torch.exp(p.exposure)
     balance = torch.stack([1 + p.warmth, 1 + p.tint, 1 - p.warmth], dim=1)  # (B, 3, 1, 1)
     image = image * balance * gain[:, None]
     grid = F.interpolate(image, size=(32, 32), mode="area") if size > 32 else image
