@@ -105,7 +105,7 @@ def _template() -> go.layout.Template:
             "xaxis": axis,
             "yaxis": axis,
             "legend": {"bgcolor": _CLEAR, "orientation": "h", "y": -0.2, "yanchor": "top"},
-            "margin": {"l": 50, "r": 15, "t": 56, "b": 40},  # title and buttons above
+            "margin": {"l": 50, "r": 15, "t": 36, "b": 40},
             "height": 360,
             "hoverlabel": {"font": {"size": 13}, "align": "left"},
             "modebar": {"bgcolor": _CLEAR, "color": _GREY, "activecolor": OKABE_ITO[0]},
@@ -255,33 +255,39 @@ def view_pairs(images: np.ndarray, views_a: np.ndarray, views_b: np.ndarray) -> 
 
 
 @_print_like
-def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Figure:
+def confusable_species(
+    pairs: pd.DataFrame, dataset, per_species: int = 4, split: str = "test"
+) -> Figure:
     """The species that are taken for each other, photo above photo (the paper's Figure 1).
 
     Parameters
     ----------
     pairs : DataFrame
-        One row a pair: species_a, species_b, genus, confusions (a count), examples_a and
-        examples_b (sequences of image indices into the data set).
+        One row a pair, as from `metrics.confusable_species`: species_a, species_b, genus_a,
+        genus_b (codes) and confusions (a count).
     dataset : ImageDataset
     per_species : int
         Photos in a row, at most.
+    split : str
+        Where the photos come from.
     """
     if pairs.empty:
         raise ValueError("confusable_species: no pair was confused; nothing to show")
+    species_names, genus_names = dataset.taxonomy.names[:2]
+    indices = dataset.indices(split)
+    species = dataset.labels[indices, 0]
     rows = -(-len(pairs) // 2)
     fig = plt.figure(figsize=(_WIDTH, rows * (_WIDTH / 2 / per_species * 2 + 0.7)))
     places = fig.subfigures(rows, 2, wspace=0.03, squeeze=False).flat
     for place, pair in zip(places, pairs.itertuples(index=False), strict=False):
-        title = f"{pair.genus} · confused {pair.confusions:,}×"
+        genera = dict.fromkeys([genus_names[pair.genus_a], genus_names[pair.genus_b]])
+        title = f"{' and '.join(genera)} · confused {pair.confusions:,}×"
         place.suptitle(_no_math(title), fontsize=10, fontweight="bold")
-        strips = place.subplots(2, 1)
-        species = (pair.species_a, pair.examples_a), (pair.species_b, pair.examples_b)
-        for ax, (name, examples) in zip(strips, species, strict=True):
-            photos = [_square_photo(dataset, i, 160) for i in examples[:per_species]]
-            photos += [None] * (per_species - len(photos))
-            _montage(ax, photos, per_species, gap=0.05)
-            ax.set_title(_no_math(name), loc="left", style="italic", pad=3)
+        for ax, code in zip(place.subplots(2, 1), (pair.species_a, pair.species_b), strict=True):
+            members = indices[species == code][:per_species]
+            photos = [_square_photo(dataset, i, 160) for i in members]
+            _montage(ax, photos + [None] * (per_species - len(photos)), per_species, gap=0.05)
+            ax.set_title(_no_math(species_names[code]), loc="left", style="italic", pad=3)
     return fig
 
 
@@ -441,7 +447,8 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
             row=1,
             col=panels.index(panel) + 1,
         )
-    figure.update_layout(template="fgcl")
+    figure.update_layout(template="fgcl", margin_t=56)
+    figure.update_annotations(font_size=14)
     figure.update_xaxes(title="epoch")
     if "validation" in panels:
         figure.update_yaxes(
@@ -487,7 +494,7 @@ def results_table(evaluation: Mapping, dataset: str) -> Styler:
         rate against CE's, NaN where CE has no outliers or was not run.
     """
     methods = evaluation["methods"]
-    order = [name for name in METHOD_NAMES if name in methods]
+    order = _in_order(methods)
     ours = pd.DataFrame.from_dict({name: methods[name] for name in order}, orient="index")
     ours = ours[["genus_outliers", "genus_outlier_rate", "species_accuracy"]]
     paper = pd.Series(PAPER_OUTLIERS, dtype=float).reindex(order)
@@ -518,6 +525,11 @@ def results_table(evaluation: Mapping, dataset: str) -> Styler:
     )
 
 
+def _in_order(methods: Mapping) -> list[str]:
+    """The paper's methods in the paper's order, then any others."""
+    return sorted(methods, key=[*METHOD_NAMES, *methods].index)
+
+
 def _change(values: pd.Series) -> pd.Series:
     """Relative to CE's value, and nothing for CE itself."""
     reference = values.get("ce", np.nan)
@@ -533,42 +545,58 @@ def _signed_percent(value: float) -> str:
     return f"{value:+.1%}".replace("-", "−")
 
 
-def outlier_readings(readings: pd.DataFrame) -> go.Figure:
-    """The genus outlier rate under every reading of the paper's measure.
+# The paper leaves open in which space and against whose centroids it counts.
+_READINGS = {  # ending of the measure's name: what it means
+    "": "embedding,<br>train centroids",
+    "_test_centroids": "embedding,<br>test centroids",
+    "_encoder": "encoder,<br>train centroids",
+    "_encoder_test_centroids": "encoder,<br>test centroids",
+}
+
+
+def outlier_readings(evaluation: Mapping) -> go.Figure:
+    """The genus outlier rate of each method under every reading of the paper's measure.
 
     Parameters
     ----------
-    readings : DataFrame
-        One row a method and reading: method ("ce", …), space ("embedding" or "encoder"),
-        centroids ("train" or "test"), rate (fraction of 1); optionally low and high, the ends of
-        its 95 % interval.
+    evaluation : mapping
+        As in evaluation.json, {"methods": {"ce": {…}, …}}, each method with the measures of
+        `metrics.evaluate`: genus_outlier_rate and the same with _encoder, _test_centroids or both;
+        where a measure has an _interval (low, high), it is drawn.
     """
-    places = readings["space"] + "<br>" + readings["centroids"] + " centroids"
-    order = list(dict.fromkeys(places))
+    methods = evaluation["methods"]
     # Dots of one reading stand side by side: a numeric axis, labelled by hand.
-    offsets = np.linspace(-0.2, 0.2, readings["method"].nunique())
+    offsets = np.linspace(-0.2, 0.2, len(methods))
     figure = go.Figure()
-    looks = zip(readings["method"].unique(), offsets, OKABE_ITO, _SYMBOLS, strict=False)
-    for method, offset, color, symbol in looks:
-        rows = readings[readings["method"] == method]
-        name = METHOD_NAMES.get(method, _plain(method))
-        bars = None
-        if {"low", "high"} <= set(readings):
-            bars = {"array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"]}
+    styles = genus_styles(range(len(methods))).values()
+    for method, offset, style in zip(_in_order(methods), offsets, styles, strict=True):
+        measures = methods[method]
+        measured = [
+            (place, measures[key], measures.get(f"{key}_interval"))
+            for place, ending in enumerate(_READINGS)
+            if (key := f"genus_outlier_rate{ending}") in measures
+        ]
+        name = _plain(METHOD_NAMES.get(method, method))
         figure.add_scatter(
-            x=[order.index(place) + offset for place in places[rows.index]],
-            y=rows["rate"],
-            error_y=bars,
+            x=[place + offset for place, _, _ in measured],
+            y=[rate for _, rate, _ in measured],
+            error_y={
+                "array": [(ends or (rate, rate))[1] - rate for _, rate, ends in measured],
+                "arrayminus": [rate - (ends or (rate, rate))[0] for _, rate, ends in measured],
+            },
             name=name,
             mode="markers",
-            marker={"color": color, "symbol": symbol, "size": 11},
-            text=places[rows.index].str.replace("<br>", ", "),
-            hovertemplate=f"{name}, %{{text}}: %{{y:.1%}}<extra></extra>",
+            marker={"color": style.color, "symbol": style.symbol, "size": 11},
+            text=[
+                f"{name}: {rate:.1%}" + (f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends else "")
+                for _, rate, ends in measured
+            ],
+            hovertemplate="%{text}<extra></extra>",
         )
     figure.update_layout(template="fgcl")
     figure.update_xaxes(
-        tickvals=list(range(len(order))), ticktext=order, range=(-0.5, len(order) - 0.5),
-        showgrid=False,
+        tickvals=list(range(len(_READINGS))), ticktext=list(_READINGS.values()),
+        range=(-0.5, len(_READINGS) - 0.5), showgrid=False,
     )  # fmt: skip
     figure.update_yaxes(title="genus outlier rate", tickformat=".0%", rangemode="tozero")
     return figure
@@ -628,7 +656,8 @@ def static_maps(
     _check_planes(planes, outliers, len(genera), "genera")
     genera = np.asarray(genera, dtype=object)
     styles = genus_styles(genera)
-    legend_columns = min(len(styles), 6)
+    longest = max(len(str(name)) for name in styles)
+    legend_columns = max(1, min(len(styles), 6, 115 // (longest + 8)))  # some 115 letters fit
     legend_rows = -(-len(styles) // legend_columns)
     side = _WIDTH / len(planes)
     fig, axes = plt.subplots(
@@ -641,7 +670,7 @@ def static_maps(
         if outliers is not None:
             x, y = plane[outliers[method]].T
             ax.scatter(x, y, s=38, facecolors="none", edgecolors="#222222", linewidths=0.7)
-        ax.set_title(_no_math(_map_title(method, outliers)))
+        ax.set_title(_no_math(" · ".join(_map_title(method, outliers))))
         ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
         ax.spines[:].set_visible(True)
     keys = [
@@ -699,7 +728,7 @@ def interactive_maps(
             f"interactive_maps: {len(table)} thumbnails expected, one a sample, "
             f"got {len(thumbnails)}"
         )
-    titles = [_plain(_map_title(method, outliers)) for method in planes]
+    titles = ["<br>".join(map(_plain, _map_title(method, outliers))) for method in planes]
     figure = make_subplots(1, len(planes), subplot_titles=titles, horizontal_spacing=0.02)
     for panel, (method, plane) in enumerate(planes.items(), start=1):
         ringed = outliers[method] if outliers is not None else np.zeros(len(table), dtype=bool)
@@ -714,9 +743,11 @@ def interactive_maps(
     for panel in range(1, len(planes) + 1):
         figure.update_yaxes(scaleanchor="x" if panel == 1 else f"x{panel}", row=1, col=panel)
     figure.update_layout(
-        template="fgcl", height=400, margin={"l": 10, "r": 10}, legend_y=-0.04,
-        legend_itemsizing="constant",
-    )  # fmt: skip
+        template="fgcl",
+        height=380 + 27 * -(-len(set(table["genus"])) // 6),  # the legend holds about six a row
+        margin={"l": 10, "r": 10, "t": 70},
+        legend={"y": -0.04, "itemsizing": "constant"},
+    )
     return PhotoMaps(figure, _hover_script(planes, table, thumbnails))
 
 
@@ -803,12 +834,12 @@ const add = (tag, parent, style) => {
 };
 plot.style.position = "relative";
 const floating = "position:absolute;display:none;pointer-events:none;box-sizing:border-box;";
-const card = add("figure", plot, floating + "z-index:10;margin:0;padding:8px;width:160px;" +
+const card = add("figure", plot, floating + "z-index:10;margin:0;padding:8px;width:128px;" +
   "background:#222;color:#eee;border-radius:6px;box-shadow:0 2px 8px #0006;" +
   "font:13px/1.35 system-ui,sans-serif");
 card.className = "photo-card";
 const photo = add("img", card,
-  "display:block;width:144px;height:144px;margin:0;padding:0;background:none;filter:none");
+  "display:block;width:112px;height:112px;margin:0;padding:0;background:none;filter:none");
 const caption = add("figcaption", card,
   "margin:6px 0 0;color:inherit;font:inherit;text-align:left;overflow-wrap:anywhere");
 const species = add("em", caption, "display:block");
@@ -864,9 +895,10 @@ def _check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) 
             raise ValueError(f"outliers[{method!r}] must be a boolean array of shape ({n},)")
 
 
-def _map_title(method: str, outliers: Mapping[str, np.ndarray] | None) -> str:
+def _map_title(method: str, outliers: Mapping[str, np.ndarray] | None) -> list[str]:
+    """The method and, where they are drawn, how many samples are ringed."""
     name = METHOD_NAMES.get(method, method)
-    return name if outliers is None else f"{name} · {np.sum(outliers[method]):,} outliers (ringed)"
+    return [name] if outliers is None else [name, f"{np.sum(outliers[method]):,} outliers ○"]
 
 
 # ---------------------------------------------------------------------------------- names
