@@ -8,8 +8,8 @@ A directive shows a table of ``results/<file>.json``, a role prints one of its n
     ```
     ... is {result}`loss_cpu.json:headline.speedup_vs_pml|.1f` times faster.
 
-Tables are stored as ``{"tables": {"speed": {"columns": [...], "rows": [[...]], "caption": "..."}}}``
-in the file. A file or an entry that is missing is a warning, which the build treats as an error.
+Tables are stored as ``{"tables": {"speed": {"columns": [], "rows": [[]], "caption": ""}}}`` in the
+file. A file or an entry that is missing is a warning, which the build treats as an error.
 """
 
 import json
