@@ -7,6 +7,7 @@ Every function takes arrays and returns arrays or numbers; labels are integer co
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import confusion_matrix
 from sklearn.neighbors import KNeighborsClassifier
 
 K_NEIGHBORS = 5
@@ -133,33 +134,44 @@ def reduction_vs_ce(methods):
     }
 
 
-def confusable_species(train, train_labels, test, test_labels, parents, n_pairs=4):
-    """Species pairs that are most often taken for each other.
+def genus_confusions(embeddings, labels):
+    """Test samples by true genus (rows) and genus of the nearest centroid, int (G, G)."""
+    train, test = labels[embeddings["train_index"], 1], labels[embeddings["test_index"], 1]
+    predicted = nearest_centroid(embeddings["train"], train, embeddings["test"])
+    return confusion_matrix(test, predicted, labels=np.arange(labels[:, 1].max() + 1))
+
+
+def confusable_species(embeddings, dataset, n_pairs=4):
+    """The species pairs that are most often taken for each other on the test split.
+
+    A test sample confuses its species with that of its nearest species centroid.
 
     Parameters
     ----------
-    train, test : float arrays (N, D)
-    train_labels, test_labels : int arrays (N,)
-        Species codes.
-    parents : int array (n_species,)
-        Genus code of each species.
+    embeddings : dict of arrays
+        As in ``embeddings.npz``.
+    dataset : ImageDataset
     n_pairs : int
 
     Returns
     -------
     DataFrame
-        species_a, species_b, genus_a, genus_b (codes), confusions (number of test samples of one
-        nearest to the centroid of the other), most confused first.
+        species_a, species_b, genus (both where they differ), confusions (in both directions),
+        examples_a and examples_b (rows of the data set's test images), most confused first.
     """
-    predicted = nearest_centroid(train, train_labels, test)
-    wrong = predicted != test_labels
-    pairs = np.sort(np.column_stack([test_labels[wrong], predicted[wrong]]), axis=1)
-    pairs, counts = np.unique(pairs.reshape(-1, 2), axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:n_pairs]
-    table = pd.DataFrame(pairs[order], columns=["species_a", "species_b"])
-    parents = np.asarray(parents)
-    return table.assign(
-        genus_a=parents[table["species_a"]],
-        genus_b=parents[table["species_b"]],
-        confusions=counts[order],
-    )
+    train, test = embeddings["train_index"], embeddings["test_index"]
+    species = dataset.labels[:, 0]
+    predicted = nearest_centroid(embeddings["train"], species[train], embeddings["test"])
+    wrong = predicted != species[test]
+    pairs = np.sort(np.column_stack([species[test], predicted])[wrong], axis=1)
+    pairs, counts = np.unique(pairs, axis=0, return_counts=True)
+    names, genera = dataset.taxonomy.names
+    parents = dataset.taxonomy.parents[0]
+    rows = []
+    for i in np.argsort(-counts, kind="stable")[:n_pairs]:
+        a, b = pairs[i]
+        genus = dict.fromkeys([genera[parents[a]], genera[parents[b]]])
+        examples = [test[species[test] == code].tolist() for code in (a, b)]
+        rows.append((names[a], names[b], " / ".join(genus), int(counts[i]), *examples))
+    columns = ["species_a", "species_b", "genus", "confusions", "examples_a", "examples_b"]
+    return pd.DataFrame(rows, columns=columns)

@@ -28,6 +28,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 
 from fgcl_utils import datasets
@@ -318,24 +319,16 @@ def finished(folder):
 
 
 def load_run(settings, method):
-    """config, history, metrics and embeddings of a finished run, as a dict.
+    """A finished run, as a dict: folder, config, history, metrics and embeddings.
 
     Raises
     ------
     FileNotFoundError
         If the run is missing, with the command that makes it.
     """
-    import pandas as pd
-
     folder = run_folder(settings, method)
     if not finished(folder):
-        name = NOTEBOOKS[method]
-        raise FileNotFoundError(
-            f"{folder} holds no finished {method} run. Make it with:\n"
-            f"  papermill notebooks/{name}.ipynb executed/{name}.ipynb"
-            f" -p run_name {settings.run_name} -p seed {settings.seed}\n"
-            "and the parameters (-f profiles/..., -p ...) that you use here"
-        )
+        raise FileNotFoundError(_missing(settings, [method]))
     with np.load(folder / "embeddings.npz", allow_pickle=False) as arrays:
         embeddings = {name: arrays[name] for name in arrays.files}
     return {
@@ -345,6 +338,48 @@ def load_run(settings, method):
         "metrics": read_json(folder / "metrics.json"),
         "embeddings": embeddings,
     }
+
+
+def load_study(settings, dataset):
+    """The finished runs of all methods on `dataset`, a dict from method to `load_run`'s dict.
+
+    Raises
+    ------
+    FileNotFoundError
+        If runs are missing: all of them are named, each with the command that makes it.
+    SettingsError
+        If a run was made on other data.
+    """
+    missing = [method for method in METHODS if not finished(run_folder(settings, method))]
+    if missing:
+        raise FileNotFoundError(_missing(settings, missing))
+    loaded = {method: load_run(settings, method) for method in METHODS}
+    for method, run in loaded.items():
+        if run["config"]["dataset_fingerprint"] != dataset.fingerprint:
+            raise SettingsError(
+                f"{run['folder']} was trained on other data than {dataset.name} as it is now: give "
+                f"the {method} notebook's dataset, data_root and dials, or another run_name"
+            )
+    return loaded
+
+
+def settings_table(loaded):
+    """Settings of several runs side by side, a column each; only those that differ."""
+    table = pd.DataFrame({method: run["config"]["settings"] for method, run in loaded.items()})
+    return table[table.astype(str).nunique(axis=1) > 1]
+
+
+def _missing(settings, methods):
+    lines = [f"runs/{settings.run_name} lacks finished runs. Make them with:"]
+    for method in methods:
+        name = NOTEBOOKS[method]
+        lines.append(
+            f"  papermill notebooks/{name}.ipynb executed/{name}.ipynb"
+            f" -p run_name {settings.run_name} -p seed {settings.seed}"
+        )
+    return "\n".join(
+        [*lines, "and the other parameters (-f profiles/..., -p ...) that you use here"]
+    )
 
 
 # --- files ----------------------------------------------------------------------------------------
