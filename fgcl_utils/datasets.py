@@ -29,6 +29,7 @@ import pandas as pd
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from fgcl_utils import synthetic
 from fgcl_utils.taxonomy import Taxonomy
 
 DATASETS = ("synthetic", "grocery", "df20_mini", "csv", "folder")
@@ -76,7 +77,7 @@ class ImageDataset:
     taxonomy: Taxonomy = field(repr=False)
     labels: np.ndarray = field(repr=False)
     cache_dir: Path = field(repr=False)
-    dials: object = None
+    dials: synthetic.Dials | None = None
 
     def __len__(self):
         return len(self.table)
@@ -124,8 +125,6 @@ class ImageDataset:
             If the file is gone or cannot be decoded.
         """
         if self.dials is not None:
-            from fgcl_utils import synthetic
-
             return Image.fromarray(synthetic.render(self.dials, np.array([i]), size)[0])
         name = self.table["image"].iloc[i]
         try:
@@ -166,8 +165,6 @@ class ImageDataset:
         """
         digest = hashlib.sha256(f"decoding {_DECODING}".encode())
         if self.dials is not None:
-            from fgcl_utils import synthetic
-
             digest.update(repr(self.dials).encode() + Path(synthetic.__file__).read_bytes())
             return digest.hexdigest()
         if with_times:
@@ -204,8 +201,6 @@ class ImageDataset:
             )
 
     def _render_into(self, pixels):
-        from fgcl_utils import synthetic
-
         rows = np.arange(len(pixels))
         for start in _progress(range(0, len(pixels), 256), "rendering", pixels):
             batch = rows[start : start + 256]
@@ -218,7 +213,7 @@ def load_dataset(
     *,
     columns: Mapping[str, str] | None = None,
     metadata: str | Mapping[str, str] | None = None,
-    dials=None,
+    dials: synthetic.Dials | None = None,
     split_seed: int = 0,
     cache_dir: str | Path = ".cache",
 ) -> ImageDataset:
@@ -260,8 +255,6 @@ def load_dataset(
     _check_arguments(dataset, data_root, columns=columns, metadata=metadata, dials=dials)
     root = None
     if dataset == "synthetic":
-        from fgcl_utils import synthetic
-
         dials = synthetic.Dials() if dials is None else dials
         table = synthetic.make_table(dials)
     else:
