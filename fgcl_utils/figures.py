@@ -14,7 +14,7 @@ import html
 import io
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -255,39 +255,31 @@ def view_pairs(images: np.ndarray, views_a: np.ndarray, views_b: np.ndarray) -> 
 
 
 @_print_like
-def confusable_species(
-    pairs: pd.DataFrame, dataset, per_species: int = 4, split: str = "test"
-) -> Figure:
+def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Figure:
     """The species that are taken for each other, photo above photo (the paper's Figure 1).
 
     Parameters
     ----------
     pairs : DataFrame
-        One row a pair, as from `metrics.confusable_species`: species_a, species_b, genus_a,
-        genus_b (codes) and confusions (a count).
+        One row a pair, as from `metrics.confusable_species`: species_a, species_b, genus,
+        confusions (a count), examples_a and examples_b (row numbers of images).
     dataset : ImageDataset
     per_species : int
         Photos in a row, at most.
-    split : str
-        Where the photos come from.
     """
     if pairs.empty:
         raise ValueError("confusable_species: no pair was confused; nothing to show")
-    species_names, genus_names = dataset.taxonomy.names[:2]
-    indices = dataset.indices(split)
-    species = dataset.labels[indices, 0]
     rows = -(-len(pairs) // 2)
     fig = plt.figure(figsize=(_WIDTH, rows * (_WIDTH / 2 / per_species * 2 + 0.7)))
     places = fig.subfigures(rows, 2, wspace=0.03, squeeze=False).flat
     for place, pair in zip(places, pairs.itertuples(index=False), strict=False):
-        genera = dict.fromkeys([genus_names[pair.genus_a], genus_names[pair.genus_b]])
-        title = f"{' and '.join(genera)} · confused {pair.confusions:,}×"
+        title = f"{pair.genus} · confused {pair.confusions:,}×"
         place.suptitle(_no_math(title), fontsize=10, fontweight="bold")
-        for ax, code in zip(place.subplots(2, 1), (pair.species_a, pair.species_b), strict=True):
-            members = indices[species == code][:per_species]
-            photos = [_square_photo(dataset, i, 160) for i in members]
+        species = (pair.species_a, pair.examples_a), (pair.species_b, pair.examples_b)
+        for ax, (name, examples) in zip(place.subplots(2, 1), species, strict=True):
+            photos = [_square_photo(dataset, i, 160) for i in examples[:per_species]]
             _montage(ax, photos + [None] * (per_species - len(photos)), per_species, gap=0.05)
-            ax.set_title(_no_math(species_names[code]), loc="left", style="italic", pad=3)
+            ax.set_title(_no_math(name), loc="left", style="italic", pad=3)
     return fig
 
 
@@ -525,9 +517,9 @@ def results_table(evaluation: Mapping, dataset: str) -> Styler:
     )
 
 
-def _in_order(methods: Mapping) -> list[str]:
-    """The paper's methods in the paper's order, then any others."""
-    return sorted(methods, key=[*METHOD_NAMES, *methods].index)
+def _in_order(methods: Iterable[str]) -> list[str]:
+    """The paper's methods in the paper's order, then any others, each once."""
+    return sorted(set(methods), key=[*METHOD_NAMES, *methods].index)
 
 
 def _change(values: pd.Series) -> pd.Series:
@@ -545,58 +537,44 @@ def _signed_percent(value: float) -> str:
     return f"{value:+.1%}".replace("-", "−")
 
 
-# The paper leaves open in which space and against whose centroids it counts.
-_READINGS = {  # ending of the measure's name: what it means
-    "": "embedding,<br>train centroids",
-    "_test_centroids": "embedding,<br>test centroids",
-    "_encoder": "encoder,<br>train centroids",
-    "_encoder_test_centroids": "encoder,<br>test centroids",
-}
-
-
-def outlier_readings(evaluation: Mapping) -> go.Figure:
-    """The genus outlier rate of each method under every reading of the paper's measure.
+def outlier_readings(readings: pd.DataFrame) -> go.Figure:
+    """The genus outlier rate under every reading of the paper's measure.
 
     Parameters
     ----------
-    evaluation : mapping
-        As in evaluation.json, {"methods": {"ce": {…}, …}}, each method with the measures of
-        `metrics.evaluate`: genus_outlier_rate and the same with _encoder, _test_centroids or both;
-        where a measure has an _interval (low, high), it is drawn.
+    readings : DataFrame
+        One row a method and reading, as from `metrics.readings`: method, space, centroids, rate
+        (fraction of 1); optionally low and high, the ends of its 95 % interval.
     """
-    methods = evaluation["methods"]
+    places = readings["space"] + "<br>" + readings["centroids"] + "<br>centroids"
+    order = list(dict.fromkeys(places))
+    methods = _in_order(readings["method"])
+    styles = genus_styles(range(len(methods))).values()
     # Dots of one reading stand side by side: a numeric axis, labelled by hand.
     offsets = np.linspace(-0.2, 0.2, len(methods))
     figure = go.Figure()
-    styles = genus_styles(range(len(methods))).values()
-    for method, offset, style in zip(_in_order(methods), offsets, styles, strict=True):
-        measures = methods[method]
-        measured = [
-            (place, measures[key], measures.get(f"{key}_interval"))
-            for place, ending in enumerate(_READINGS)
-            if (key := f"genus_outlier_rate{ending}") in measures
-        ]
+    for method, offset, style in zip(methods, offsets, styles, strict=True):
+        rows = readings[readings["method"] == method]
         name = _plain(METHOD_NAMES.get(method, method))
+        hover, bars = f"{name}, %{{text}}: %{{y:.1%}}", None
+        if {"low", "high"} <= set(rows):
+            bars = {"array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"]}
+            hover += " (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
         figure.add_scatter(
-            x=[place + offset for place, _, _ in measured],
-            y=[rate for _, rate, _ in measured],
-            error_y={
-                "array": [(ends or (rate, rate))[1] - rate for _, rate, ends in measured],
-                "arrayminus": [rate - (ends or (rate, rate))[0] for _, rate, ends in measured],
-            },
+            x=[order.index(place) + offset for place in places[rows.index]],
+            y=rows["rate"],
+            error_y=bars,
             name=name,
             mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 11},
-            text=[
-                f"{name}: {rate:.1%}" + (f" ({ends[0]:.1%} to {ends[1]:.1%})" if ends else "")
-                for _, rate, ends in measured
-            ],
-            hovertemplate="%{text}<extra></extra>",
+            text=places[rows.index].str.replace("<br>", " "),
+            customdata=rows[["low", "high"]] if bars else None,
+            hovertemplate=hover + "<extra></extra>",
         )
     figure.update_layout(template="fgcl")
     figure.update_xaxes(
-        tickvals=list(range(len(_READINGS))), ticktext=list(_READINGS.values()),
-        range=(-0.5, len(_READINGS) - 0.5), showgrid=False,
+        tickvals=list(range(len(order))), ticktext=order, range=(-0.5, len(order) - 0.5),
+        showgrid=False, tickangle=0,
     )  # fmt: skip
     figure.update_yaxes(title="genus outlier rate", tickformat=".0%", rangemode="tozero")
     return figure

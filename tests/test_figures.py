@@ -14,7 +14,6 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from fgcl_utils import figures
-from fgcl_utils.taxonomy import Taxonomy
 
 MIMETYPE = "application/vnd.plotly.v1+json"
 EVIL = "<img src=x onerror=alert(1)></script> $x^2$"
@@ -41,11 +40,8 @@ def table(rng):
 @pytest.fixture
 def dataset(table):
     """Photo number i is a plain wide rectangle whose red channel is i."""
-    taxonomy = Taxonomy.from_table(table)
     return SimpleNamespace(
         table=table,
-        taxonomy=taxonomy,
-        labels=taxonomy.encode(table),
         indices=lambda split: np.flatnonzero(table["split"] == split),
         photo=lambda i, size: Image.new("RGB", (size + 20, size), (i, 0, 0)),
     )
@@ -163,22 +159,15 @@ def test_view_pairs_stacks_photo_and_views(rng):
         figures.view_pairs(images[0], images[1][:3], images[2])
 
 
-def test_confusable_species_shows_test_photos_of_both_species(dataset, table):
-    pairs = pd.DataFrame(
-        {"species_a": [1, 2], "species_b": [8, 4], "genus_a": [0, 1], "genus_b": [2, 1]}
-    ).assign(confusions=[7, 5])
-    figure = figures.confusable_species(pairs, dataset, per_species=3)
-    shown = [1, 8, 2, 4]
-    assert len(figure.axes) == 4
-    for ax, code in zip(figure.axes, shown, strict=True):
-        photos = [int(image.get_array()[0, 0, 0]) for image in ax.images]
-        assert 0 < len(photos) <= 3
-        assert set(table.loc[photos, "species"]) == {dataset.taxonomy.names[0][code]}
-        assert set(table.loc[photos, "split"]) == {"test"}
-    titles = [place.get_suptitle() for place in figure.subfigs]
-    assert titles == ["Amanita and Russula · confused 7×", "Boletus · confused 5×"]
+def test_confusable_species_shows_the_examples_of_both_species(dataset):
+    pair = {"species_a": EVIL, "species_b": "Russula sp. 02", "genus": "Amanita / Russula"}
+    pair |= {"confusions": 7, "examples_a": [1, 2], "examples_b": [3, 4, 5, 6, 7]}
+    figure = figures.confusable_species(pd.DataFrame([pair] * 3), dataset, per_species=3)
+    photos = [[int(image.get_array()[0, 0, 0]) for image in ax.images] for ax in figure.axes]
+    assert photos == [[1, 2], [3, 4, 5]] * 3
+    assert figure.subfigs[0].get_suptitle() == "Amanita / Russula · confused 7×"
     with pytest.raises(ValueError, match="no pair"):
-        figures.confusable_species(pairs[:0], dataset)
+        figures.confusable_species(pd.DataFrame(), dataset)
 
 
 # ---------------------------------------------------------------------------------- data
@@ -281,23 +270,24 @@ def test_results_table_without_a_baseline_claims_no_change(evaluation):
     assert table["ours (synthetic)"]["change"].isna().all()
 
 
-def test_outlier_readings_draw_each_rate_with_its_interval(evaluation):
-    endings = ("", "_test_centroids", "_encoder", "_encoder_test_centroids")
-    for measures in evaluation["methods"].values():
-        measures |= {f"genus_outlier_rate{e}": 0.1 + k / 100 for k, e in enumerate(endings)}
-        measures["genus_outlier_rate_encoder_interval"] = [0.1, 0.15]
-    figure = figures.outlier_readings(evaluation)
+def test_outlier_readings_draw_each_rate_with_its_interval():
+    readings = pd.DataFrame(
+        [
+            {"method": m, "space": s, "centroids": c, "rate": 0.1, "low": 0.07, "high": 0.15}
+            for s in ("embedding", "encoder")
+            for c in ("train", "test")
+            for m in reversed(METHODS)
+        ]
+    )
+    figure = figures.outlier_readings(readings)
     assert [trace.name for trace in figure.data] == ["CE", "SupCon", "HCL"]
     for trace in figure.data:
-        assert list(trace.y) == pytest.approx([0.1, 0.11, 0.12, 0.13])
+        assert list(trace.y) == [0.1] * 4
         assert np.round(trace.x).tolist() == [0, 1, 2, 3]
-        assert list(trace.error_y.array) == pytest.approx([0, 0, 0.03, 0])
-        assert list(trace.error_y.arrayminus) == pytest.approx([0, 0, 0.02, 0])
-
-
-def test_outlier_readings_leave_out_what_was_not_measured(evaluation):
-    figure = figures.outlier_readings(evaluation)
-    assert all(len(trace.y) == 1 for trace in figure.data)
+        assert trace.error_y.array == pytest.approx([0.05] * 4)
+        assert trace.error_y.arrayminus == pytest.approx([0.03] * 4)
+    bare = figures.outlier_readings(readings.drop(columns=["low", "high"]))
+    assert bare.data[0].error_y.array is None
 
 
 def test_confusion_heatmap_writes_the_counts(rng):
