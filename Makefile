@@ -70,12 +70,14 @@ clean:  ## remove what was built; finished runs (runs/), .cache and .venv stay
 
 .venv: $(INSTALLED)  ## make the environment that the others need
 
+# An environment that is already there (conda's: make VENV=$CONDA_PREFIX) is kept and completed.
 $(INSTALLED): requirements.lock pyproject.toml
-	@$(or $(PYTHON),false) -c $(IS_SUPPORTED) || { echo "This project needs Python 3.11 or 3.12," \
-	  "found $$($(or $(PYTHON),python3) --version 2>&1). Name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@test -x $(BIN)/python || $(or $(PYTHON),false) -c $(IS_SUPPORTED) || { \
+	  echo "This project needs Python 3.11 or 3.12, found $$($(or $(PYTHON),python3) --version 2>&1)." \
+	  "Name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 # --- from notebooks to the book --------------------------------------------------------------

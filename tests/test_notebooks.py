@@ -1,0 +1,147 @@
+"""The notebooks: stored clean, one set of parameters for all, run by papermill as readers do."""
+
+import ast
+import dataclasses
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import NOTEBOOKS, TINY
+
+from fgcl_utils.runs import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+in_group = pytest.mark.xdist_group("book")
+all_notebooks = pytest.mark.parametrize("name", NOTEBOOKS)
+
+
+def read(name):
+    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+
+
+def code_cells(name):
+    return [cell for cell in read(name).cells if cell.cell_type == "code"]
+
+
+def parameters(name):
+    """The values assigned in the cell tagged ``parameters``."""
+    tagged = [c for c in code_cells(name) if "parameters" in c.metadata.get("tags", [])]
+    assert len(tagged) == 1, f"{len(tagged)} cells are tagged 'parameters'"
+    assignments = [n for n in ast.parse(tagged[0].source).body if isinstance(n, ast.Assign)]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
+
+
+# --- as stored --------------------------------------------------------------------------------
+
+
+def test_there_are_no_other_notebooks():
+    assert sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")) == NOTEBOOKS
+
+
+@all_notebooks
+def test_stored_without_outputs(name):
+    for cell in code_cells(name):
+        assert cell.outputs == [] and cell.execution_count is None, cell.source
+    assert "widgets" not in read(name).metadata
+
+
+@all_notebooks
+def test_kernel_is_the_one_every_installation_has(name):
+    assert read(name).metadata.kernelspec.name == "python3"
+
+
+@all_notebooks
+def test_cells_are_short_and_define_no_functions(name):
+    for cell in code_cells(name):
+        if "parameters" not in cell.metadata.get("tags", []):
+            assert len(cell.source.splitlines()) <= 20, cell.source
+        defined = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)]
+        assert defined == [], cell.source
+
+
+@all_notebooks
+def test_parameters_are_the_settings_and_their_defaults(name):
+    assert parameters(name) == {f.name: f.default for f in dataclasses.fields(Settings)}
+
+
+def test_the_demo_profile_is_the_default():
+    profile = yaml.safe_load((ROOT / "profiles" / "demo.yaml").read_text(encoding="utf-8")) or {}
+    assert Settings.from_dict(profile) == Settings()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "profiles").glob("*.yaml")), ids=lambda p: p.stem)
+def test_profiles_are_valid(path):
+    values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    Settings.from_dict({"data_root": "somewhere"} | values)
+
+
+# --- as executed ------------------------------------------------------------------------------
+
+
+@in_group
+@pytest.mark.slow
+@all_notebooks
+def test_runs_with_tiny_parameters(executed, name):
+    cells = [c for c in nbformat.read(executed / f"executed/{name}.ipynb", 4).cells]
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code if cell.source.strip())
+    shown = [output for cell in code for output in cell.outputs]
+    assert any("image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for o in shown)
+
+
+@in_group
+@pytest.mark.slow
+def test_run_folders_hold_what_is_promised(executed):
+    study = executed / "runs" / TINY["run_name"]
+    assert (study / "dataset.json").is_file()
+    for method in ("ce", "supcon", "hcl"):
+        folder = study / method / "seed-0"
+        for file in ("config.json", "history.csv", "embeddings.npz", "checkpoint.safetensors"):
+            assert (folder / file).is_file(), file
+        metrics = json.loads((folder / "metrics.json").read_text())
+        assert 0 <= metrics["genus_outliers"] <= metrics["n_test"]
+        assert metrics["genus_outlier_rate"] == metrics["genus_outliers"] / metrics["n_test"]
+        assert {"species_accuracy", "seconds"} <= metrics.keys()
+    evaluation = json.loads((study / "evaluation.json").read_text())
+    assert list(evaluation["methods"]) == ["ce", "supcon", "hcl"]
+    assert "reduction_vs_ce" in evaluation["methods"]["hcl"]
+
+
+@in_group
+@pytest.mark.slow
+def test_a_finished_run_is_loaded_not_trained_again(executed, papermill):
+    metrics = executed / "runs" / TINY["run_name"] / "hcl" / "seed-0" / "metrics.json"
+    before = metrics.stat().st_mtime_ns
+    result = papermill("03_hcl", output="again.ipynb")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert metrics.stat().st_mtime_ns == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-p", "epoch", "3"), "there is no parameter 'epoch'. Did you mean 'epochs'?"),
+        (("-p", "epochs", "many"), "epochs='many' is str: expected a whole number"),
+        (("-p", "temperature", "-0.1"), "temperature=-0.1 is out of range: greater than 0"),
+        (("-p", "dataset", "fungi"), "synthetic, grocery, df20_mini, csv, folder"),
+    ],
+    ids=["unknown name", "wrong type", "out of range", "unknown option"],
+)
+def test_bad_parameters_stop_at_once(papermill, arguments, message):
+    result = papermill("01_ce_baseline", *arguments, output="bad.ipynb")
+    assert result.returncode != 0
+    assert message in result.stderr
+    if "epoch" in arguments:
+        assert all(field.name in result.stderr for field in dataclasses.fields(Settings))
+
+
+@pytest.mark.slow
+def test_evaluation_names_the_missing_run_and_its_command(papermill):
+    result = papermill("04_evaluation", "-p", "run_name", "nothing-yet", output="early.ipynb")
+    assert result.returncode != 0
+    assert "runs/nothing-yet/ce/seed-0 holds no finished ce run" in result.stderr
+    assert "papermill notebooks/01_ce_baseline.ipynb executed/01_ce_baseline.ipynb" in result.stderr
