@@ -134,30 +134,6 @@ def reduction_vs_ce(methods):
     }
 
 
-def readings(measures):
-    """The outlier rates of `evaluate` as a table, a reading of the paper's measure a row.
-
-    Parameters
-    ----------
-    measures : dict of dicts
-        Method → measures.
-
-    Returns
-    -------
-    DataFrame
-        method, space (embedding or encoder), centroids (train or test), rate, low, high.
-    """
-    rows = []
-    for space in ("embedding", "encoder"):
-        for centroids in ("train", "test"):
-            name = "genus_outlier_rate" + ("_encoder" if space == "encoder" else "")
-            name += "_test_centroids" if centroids == "test" else ""
-            for method, values in measures.items():
-                low, high = values[f"{name}_interval"]
-                rows.append((method, space, centroids, values[name], low, high))
-    return pd.DataFrame(rows, columns=["method", "space", "centroids", "rate", "low", "high"])
-
-
 def genus_confusions(embeddings, labels):
     """Test samples by true genus (rows) and genus of the nearest centroid, int (G, G)."""
     train, test = labels[embeddings["train_index"], 1], labels[embeddings["test_index"], 1]
