@@ -1,75 +1,252 @@
 """Supervised contrastive loss and its hierarchical form, for labels of any number of levels.
 
-For projections zᵢ of unit length and pair weights wᵢⱼ, each anchor i with a positive contributes
+For projections of unit length z, a temperature τ and pair weights w, an anchor i with positives
+contributes
 
     ℓᵢ = −Σⱼ wᵢⱼ log( exp(zᵢ·zⱼ/τ) / Σ_{k≠i} exp(zᵢ·zₖ/τ) ) / Σⱼ wᵢⱼ
        = log Σ_{k≠i} exp(zᵢ·zₖ/τ) − zᵢ·mᵢ/τ
 
 where wᵢⱼ is the weight of the finest level that i and j share, and mᵢ the weighted mean of i's
-positives. The second line is what is computed: mᵢ from class sums (`positives`), the first term
-from symmetric tiles (`others`).
+positives. The second line is what is computed: its first term from symmetric tiles (`others`),
+mᵢ from class sums (`positives`). SupCon is the case of one level.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
 
-from fgcl_utils.losses.others import log_sum_exp_of_others
-from fgcl_utils.losses.positives import mean_similarity_to_positives
+from fgcl_utils.losses.others import LogSumExpOfOthers
+from fgcl_utils.losses.positives import Positives
+from fgcl_utils.losses.ranks import Ranks
+
+# A learnable temperature stays in the range that CLIP (Radford et al., 2021) gives it.
+LEARNABLE_TEMPERATURES = (0.01, 1.0)
+# Shorter vectors have no direction: they count as zero vectors, similar to nothing.
+SHORTEST = 1e-12
 
 
 class HierarchicalContrastiveLoss(nn.Module):
     """Contrastive loss with graded positives: same species, same genus, same family, …
 
+    Exact, and linear in memory: O(N·D). Never NaN for finite projections.
+
     Parameters
     ----------
     level_weights : sequence of float
-        Weight of a positive that shares level l but nothing finer, finest level first; positive
-        first, never rising, never negative.
+        Weight of a positive that shares level l and nothing finer, finest level first: the first
+        positive, none negative, none larger than the one before.
     temperature : float
         τ > 0.
     normalization : {"pair", "level"}
-        "pair": every positive counts by its weight (the formula above). "level": the positives of
-        each level are averaged first and the levels mixed by their weights, so that a weight means
-        the same whatever the batch holds.
+        "pair": every positive counts by its weight, as in the formula above. "level": the
+        positives of each level are averaged first and the levels then mixed by their weights, so
+        that a weight means the same whatever the batch holds.
     reduction : {"mean", "sum", "none"}
-        "mean" is over the anchors that have a positive; "none" gives one value an anchor, 0 where
-        it has none.
+        "none" gives one value an anchor, 0 where it has no positive.
+    anchors_without_positives : {"ignore", "zero"}
+        Whether the mean leaves them out or counts them as 0.
+    learnable_temperature : bool
+        Makes `log_scale` = log 1/τ a parameter, kept within τ = 0.01 … 1 as in CLIP.
+    gather : bool
+        Under torch.distributed, take the batch of all ranks; see `forward`.
+
+    Raises
+    ------
+    ValueError
+        If an argument is outside its range.
     """
 
     def __init__(
-        self, level_weights=(1.0, 0.3), temperature=0.1, normalization="pair", reduction="mean"
+        self,
+        level_weights=(1.0, 0.3),
+        temperature: float = 0.1,
+        normalization: str = "pair",
+        reduction: str = "mean",
+        *,
+        anchors_without_positives: str = "ignore",
+        learnable_temperature: bool = False,
+        gather: bool = True,
     ):
         super().__init__()
-        self.level_weights = tuple(float(weight) for weight in level_weights)
-        self.temperature = float(temperature)
-        self.normalization = normalization
-        self.reduction = reduction
+        self.level_weights = _checked_weights(level_weights)
+        self.normalization = _one_of(normalization, "normalization", ("pair", "level"))
+        self.reduction = _one_of(reduction, "reduction", ("mean", "sum", "none"))
+        self.anchors_without_positives = _one_of(
+            anchors_without_positives, "anchors_without_positives", ("ignore", "zero")
+        )
+        self.gather = gather
+        low, high = LEARNABLE_TEMPERATURES if learnable_temperature else (0.0, math.inf)
+        if not (0 < temperature < math.inf and low <= temperature <= high):
+            allowed = f"within {low} … {high}" if learnable_temperature else "positive and finite"
+            raise ValueError(f"temperature is {temperature}; it must be {allowed}")
+        log_scale = -math.log(temperature)
+        self.log_scale = nn.Parameter(torch.tensor(log_scale)) if learnable_temperature else None
+        self._temperature = float(temperature)
 
-    def forward(self, projections: Tensor, labels: Tensor) -> Tensor:
-        """Loss of a batch: projections (N, D) of any float dtype, labels (N,) or (N, L)."""
-        labels = labels.reshape(len(labels), -1)
-        if labels.shape[1] != len(self.level_weights):
-            raise ValueError(
-                f"labels have {labels.shape[1]} levels, level_weights {len(self.level_weights)}"
-            )
+    @property
+    def temperature(self) -> float:
+        """τ, as it is now."""
+        return self._temperature if self.log_scale is None else math.exp(-float(self.log_scale))
+
+    # One opaque step for torch.compile, which would unroll the tiles.
+    @torch.compiler.disable
+    def forward(self, projections: Tensor, labels: Tensor, memory=None) -> Tensor:
+        """Loss of a batch.
+
+        Two views of each image are a batch of twice the length: concatenate the projections and
+        repeat the labels.
+
+        Parameters
+        ----------
+        projections : Tensor (N, D), any float dtype
+            Of any length; computed in float32 at least, whatever autocast says.
+        labels : Tensor (N,) or (N, L), integer
+            Nested, finest level first, with L = len(level_weights).
+        memory : pair of such Tensors, optional
+            Projections and labels of earlier batches (see `ProjectionQueue`): further positives
+            and negatives for the anchors in `projections`, without a gradient of their own.
+
+        Returns
+        -------
+        Tensor, () or (N,) if ``reduction="none"``
+            In float32 at least. 0 with a zero gradient if no anchor has a positive. Under several
+            processes the mean and the sum are those of the whole batch, on every rank, and the
+            gradient, averaged over ranks as DistributedDataParallel does, is that of one process.
+            All ranks must call; local batches may differ in length and even be empty.
+
+        Raises
+        ------
+        ValueError
+            Wrong shapes or number of levels, no sample at all, labels that are not nested,
+            projections that are NaN or infinite.
+        TypeError
+            Projections that are not floating-point, labels that are not integers.
+        """
+        labels = self._checked(projections, labels)
+        ranks = Ranks(len(projections), projections.device, self.gather)
+        labels = ranks.gather(labels)
+        n_anchors = len(labels)
+        if n_anchors == 0:
+            raise ValueError("the batch is empty: projections have shape (0, D) on every rank")
+        past = None
+        if memory is not None and len(memory[0]):
+            past, past_labels = memory
+            labels = torch.cat([labels, self._checked(past, past_labels).to(labels)])
+        dtype = torch.promote_types(projections.dtype, torch.float32)
+        positives = Positives(labels, n_anchors, self.level_weights, self.normalization, dtype)
+
         with torch.autocast(projections.device.type, enabled=False):
-            z = nn.functional.normalize(
-                projections.to(torch.promote_types(projections.dtype, torch.float32)), dim=1
-            )
-            z = z * self.temperature**-0.5  # so that products are similarities over temperature
-            attraction, has_positive = mean_similarity_to_positives(
-                z, labels, self.level_weights, self.normalization
-            )
-            repulsion = log_sum_exp_of_others(z, 1 / self.temperature)
-            losses = torch.where(has_positive, repulsion - attraction, 0.0)
+            losses = _AnchorLosses.apply(projections, self._scale(), past, positives, ranks)
         if self.reduction == "none":
-            return losses
-        total = losses.sum()
-        return total / has_positive.sum().clamp(min=1) if self.reduction == "mean" else total
+            return losses[ranks.own]
+        if self.reduction == "sum":
+            return losses.sum()
+        if self.anchors_without_positives == "zero":
+            return losses.mean()
+        return losses.sum() / positives.exist.sum().clamp_(min=1)
+
+    def _scale(self):
+        """1/τ: a number, or a tensor where it is learnt."""
+        if self.log_scale is None:
+            return 1 / self._temperature
+        low, high = LEARNABLE_TEMPERATURES
+        with torch.no_grad():
+            self.log_scale.clamp_(-math.log(high), -math.log(low))
+        return self.log_scale.exp()
+
+    def _checked(self, projections, labels):
+        """Labels (N, L), if all is well with the shapes and types."""
+        if projections.ndim != 2 or projections.shape[1] == 0:
+            raise ValueError(f"projections must be (N, D), not {tuple(projections.shape)}")
+        if not projections.is_floating_point():
+            raise TypeError(f"projections must be floating-point, not {projections.dtype}")
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise TypeError(f"labels must be integers, not {labels.dtype}")
+        n_levels = len(self.level_weights)
+        if labels.ndim == 1 and n_levels == 1:
+            labels = labels[:, None]
+        if labels.shape != (len(projections), n_levels):
+            raise ValueError(
+                f"labels have shape {tuple(labels.shape)}; {len(projections)} projections and "
+                f"{n_levels} level_weights ask for {(len(projections), n_levels)}"
+            )
+        return labels.to(projections.device)
 
 
 class SupConLoss(HierarchicalContrastiveLoss):
-    """Supervised contrastive loss (Khosla et al., 2020): one level, every positive alike."""
+    """Supervised contrastive loss (Khosla et al., 2020): all positives alike, one label level.
 
-    def __init__(self, temperature=0.1, **options):
-        super().__init__((1.0,), temperature, **options)
+    With one label an image, shared by its two views, it is SimCLR's loss (Chen et al., 2020).
+    Options are those of `HierarchicalContrastiveLoss`.
+    """
+
+    def __init__(self, temperature: float = 0.1, reduction: str = "mean", **options):
+        super().__init__((1.0,), temperature, reduction=reduction, **options)
+
+
+class _AnchorLosses(torch.autograd.Function):
+    """ℓᵢ of the anchors of all ranks (N,), 0 where positives do not exist."""
+
+    @staticmethod
+    def forward(ctx, projections, scale, past, positives, ranks):
+        rows = ranks.gather(projections)
+        if past is not None:
+            rows = torch.cat([rows, past])
+        z, inverse_length = _scaled_directions(rows, float(scale))
+        n_anchors = len(positives.exist)
+        keep = any(ctx.needs_input_grad)
+        others = LogSumExpOfOthers(z, n_anchors, float(scale), ranks, keep)
+        losses = others.value - positives.similarity(z)
+        losses = losses.masked_fill_(~positives.exist, 0.0)
+        if keep:
+            ctx.save_for_backward(z, inverse_length)
+            ctx.others, ctx.positives, ctx.ranks = others, positives, ranks
+            ctx.scale, ctx.dtype = float(scale), projections.dtype
+        return losses
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, weights):
+        z, inverse_length = ctx.saved_tensors
+        # What any rank makes of an anchor's loss is everybody's business.
+        weights = ctx.ranks.sum(weights.masked_fill(~ctx.positives.exist, 0.0))
+        gradient = ctx.ranks.sum(ctx.others.gradient(z, weights))
+        ctx.positives.add_gradient(gradient, z, -weights)
+
+        # Of z = √scale · projection / length: along z it is the scale's, across z the projection's.
+        along = (gradient * z[: len(gradient)]).sum(1, keepdim=True) / ctx.scale
+        scale_gradient = None
+        if ctx.needs_input_grad[1]:
+            scale_gradient = along.sum() / (2 * ctx.ranks.size)
+        own = ctx.ranks.own
+        gradient = gradient[own].addcmul_(z[own], along[own], value=-1).mul_(inverse_length[own])
+        return gradient.to(ctx.dtype), scale_gradient, None, None, None
+
+
+def _scaled_directions(rows, scale):
+    """√scale · rows / length, so that their products are cosines over temperature; √scale/length."""
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    z_per_row = math.sqrt(scale) / torch.where(length > SHORTEST, length, 1.0)
+    z = rows * z_per_row
+    if not math.isfinite(z.sum() + length.sum()):
+        raise ValueError("projections hold NaN, infinity, or a row too long for its dtype")
+    return z, z_per_row
+
+
+def _checked_weights(level_weights):
+    weights = tuple(float(weight) for weight in level_weights)
+    falling = all(a >= b for a, b in zip(weights, weights[1:], strict=False))
+    if not weights or not (0 < weights[0] < math.inf and falling and weights[-1] >= 0):
+        raise ValueError(
+            f"level_weights are {weights}; they go from the finest level to the coarsest: the "
+            "first positive, none negative, none larger than the one before"
+        )
+    return weights
+
+
+def _one_of(value, name, allowed):
+    if value not in allowed:
+        raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(map(repr, allowed))}")
+    return value

@@ -1,78 +1,120 @@
-"""The only quadratic part of the loss: for each row, the log-sum-exp over all other rows.
+"""The only quadratic part of the loss: for each anchor, the log-sum-exp over all other rows.
 
 The similarities are symmetric, so a tile above the diagonal serves its rows and, transposed, its
-columns: one product and one exponential a pair. Nothing of the size N × N is kept; the backward
-pass computes the tiles again.
+columns: one product and one exponential a pair. Nothing of the size N × N is kept; the gradient
+computes the tiles again.
 """
 
 import torch
 from torch import Tensor
 
-# Up to this many rows all similarities at once are faster than tiles, and still small (4 MiB).
-DIRECT_ROWS = 1024
-# A tile that stays in a core's cache; measured in benchmarks/loss.py.
-TILE_ROWS = 384
-# exp(s) needs no shift while |s| stays below this: e^±60, times N and a loss scale of 2^16, is
-# well inside float32's e^±87.
-SAFE_EXPONENT = 60.0
+from fgcl_utils.losses.ranks import Ranks
+
+# Up to this many rows one tile holds everything (4 MiB), and is kept for the gradient.
+ONE_TILE_ROWS = 1024
+# Above, tiles that stay in a core's cache; elsewhere, tiles that keep the device busy (64 MiB).
+TILE_ROWS = {"cpu": 384}
+TILE_ROWS_ELSEWHERE = 4096
+# While |s| is below this, exp(s) needs no shift: N · e^60 times a loss scale of 2^16 is still
+# well inside float32, whose range is e^±87.
+UNSHIFTED = 60.0
 
 
-def log_sum_exp_of_others(rows: Tensor, largest: float) -> Tensor:
-    """log Σ_{j≠i} exp(rows_i · rows_j) for each row i.
+class LogSumExpOfOthers:
+    """log Σ_{k≠i} exp(zᵢ·zₖ) for each anchor i, and its gradient.
 
     Parameters
     ----------
-    rows : Tensor (N, D), float32 or float64
-    largest : float
-        A bound of every row's squared length, hence of every similarity's magnitude.
+    z : Tensor (M, D), float32 or float64
+        The anchors, which are columns for each other, then rows that are columns only.
+    n_anchors : int
+    bound : float
+        Of the rows' squared length, hence of the similarities.
+    ranks : Ranks
+        The processes among which the tiles are divided.
+    keep : bool
+        Whether the gradient will be asked for.
 
-    Returns
-    -------
-    Tensor (N,)
-        Differentiable; −inf where there is no other row.
+    Attributes
+    ----------
+    value : Tensor (n_anchors,)
+        −inf where there is no other row.
     """
-    return _LogSumExpOfOthers.apply(rows, largest)
 
+    def __init__(self, z: Tensor, n_anchors: int, bound: float, ranks: Ranks, keep: bool):
+        self.n_anchors, self.ranks = n_anchors, ranks
+        self.unshifted = bound <= UNSHIFTED
+        one_tile = len(z) <= ONE_TILE_ROWS
+        self.tile_rows = (
+            ONE_TILE_ROWS if one_tile else TILE_ROWS.get(z.device.type, TILE_ROWS_ELSEWHERE)
+        )
+        self.kept = {} if one_tile and keep else None
 
-class _LogSumExpOfOthers(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, rows, largest):
-        lse = rows.new_full(rows.shape[:1], -torch.inf)
-        for i, j in _upper_tiles(len(rows)):
-            tile = _similarities(rows, i, j)
-            lse[i] = torch.logaddexp(lse[i], tile.logsumexp(1))
-            if i != j:
-                lse[j] = torch.logaddexp(lse[j], tile.logsumexp(0))
-        ctx.save_for_backward(rows, lse)
-        return lse
+        if self.unshifted:
+            sums = z.new_zeros(n_anchors)
+            parts = sums.split(self.tile_rows)
+            for i, j, tile in self._tiles(z):  # of exp(s)
+                parts[i].add_(tile.sum(1))
+                if i < j < len(parts):
+                    parts[j].add_(tile.sum(0))
+            value = sums.log_()
+        else:
+            value = z.new_full((n_anchors,), -torch.inf)
+            parts = value.split(self.tile_rows)
+            for i, j, tile in self._tiles(z):  # of s
+                torch.logaddexp(parts[i], tile.logsumexp(1), out=parts[i])
+                if i < j < len(parts):
+                    torch.logaddexp(parts[j], tile.logsumexp(0), out=parts[j])
+        self.value = ranks.log_sum_exp(value)
 
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_lse):
-        rows, lse = ctx.saved_tensors
-        grad = torch.zeros_like(rows)
-        for i, j in _upper_tiles(len(rows)):
-            tile = _similarities(rows, i, j)
-            # d lse_i / d s_ij is the softmax of row i, and s_ij also stands in row j.
-            weight = grad_lse[i, None] * (tile - _finite(lse[i, None])).exp()
-            weight += grad_lse[None, j] * (tile - _finite(lse[None, j])).exp()
-            grad[i] += weight @ rows[j]
-            if i != j:
-                grad[j] += weight.T @ rows[i]
-        return grad, None
+    def gradient(self, z: Tensor, weights: Tensor) -> Tensor:
+        """∂/∂z of Σ_i weightsᵢ valueᵢ over the anchors (n_anchors, D): this rank's tiles' part."""
+        gradient = torch.zeros_like(z[: self.n_anchors])
+        if len(z) == 1:
+            return gradient  # nobody else, and value is −inf
+        columns_only = (0, len(z) - self.n_anchors)
+        value = torch.nn.functional.pad(self.value, columns_only)
+        weights = torch.nn.functional.pad(weights, columns_only)
+        rows, parts = self._blocks(z), gradient.split(self.tile_rows)
+        if self.unshifted:
+            weights = self._blocks(weights * (-value).exp())
+        else:
+            weights, value = self._blocks(weights), self._blocks(value)
+        scratch = z.new_empty(min(self.tile_rows, len(z)) ** 2)
+        for i, j, tile in self._tiles(z):
+            # d valueᵢ/d sᵢⱼ is the softmax of row i, and sᵢⱼ also stands in row j.
+            if self.unshifted:
+                pull = scratch[: tile.numel()].view_as(tile)
+                torch.add(weights[i][:, None], weights[j], out=pull).mul_(tile)
+            else:
+                pull = (tile - value[i][:, None]).exp_().mul_(weights[i][:, None])
+                if j < len(parts):
+                    pull.addcmul_((tile - value[j]).exp_(), weights[j])
+            parts[i].addmm_(pull, rows[j])
+            if i < j < len(parts):
+                parts[j].addmm_(pull.T, rows[i])
+        return gradient
 
+    def _blocks(self, rows):
+        """Tile-sized blocks, those of anchors first; none has both kinds."""
+        anchors, others = rows.split([self.n_anchors, len(rows) - self.n_anchors])
+        blocks = anchors.split(self.tile_rows)
+        return blocks + others.split(self.tile_rows) if len(others) else blocks
 
-def _upper_tiles(n_rows):
-    blocks = [slice(k, min(k + TILE_ROWS, n_rows)) for k in range(0, n_rows, TILE_ROWS)]
-    return [(i, j) for k, i in enumerate(blocks) for j in blocks[k:]]
-
-
-def _similarities(rows, i, j):
-    tile = rows[i] @ rows[j].T
-    if i == j:
-        tile.fill_diagonal_(-torch.inf)
-    return tile
-
-
-def _finite(lse):
-    return lse.masked_fill(lse == -torch.inf, 0.0)
+    def _tiles(self, z):
+        """This rank's tiles (i, j, s or exp(s)) on and above the diagonal of the anchors."""
+        rows = self._blocks(z)
+        n_blocks = -(-self.n_anchors // self.tile_rows)
+        pairs = [(i, j) for i in range(n_blocks) for j in range(i, len(rows))]
+        buffer = z.new_empty(0 if self.kept else min(self.tile_rows, len(z)) ** 2)
+        for i, j in pairs[self.ranks.rank :: self.ranks.size]:
+            if self.kept:
+                yield i, j, self.kept[i, j]
+                continue
+            tile = buffer[: len(rows[i]) * len(rows[j])].view(len(rows[i]), len(rows[j]))
+            torch.mm(rows[i], rows[j].T, out=tile)
+            if self.unshifted:
+                tile.exp_()
+            if i == j:
+                tile.fill_diagonal_(0.0 if self.unshifted else -torch.inf)
+            yield i, j, tile

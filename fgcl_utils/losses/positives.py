@@ -1,108 +1,131 @@
 """The mean of each anchor's positives, without an N × N mask.
 
-Labels are nested, so the positives of an anchor that share level l but nothing finer are the
-anchor's class at level l less its class at level l − 1. Their sum is a difference of two class
-sums, and everything that depends on the class alone is kept in one row a finest class.
+Labels are nested, so the positives that share level l with an anchor and nothing finer are its
+class at level l less its class at level l − 1, and sums over them are differences of class sums.
+Whatever depends on the class alone is kept in tables with one row a finest class, so that further
+levels cost next to nothing.
 """
 
 import torch
 from torch import Tensor
 
 
-def mean_similarity_to_positives(
-    rows: Tensor, labels: Tensor, level_weights: tuple[float, ...], normalization: str
-) -> tuple[Tensor, Tensor]:
-    """Σ_j c_ij rows_i · rows_j with coefficients c_ij that sum to one over i's positives.
+class Positives:
+    """Who attracts whom, and how much: coefficients cᵢⱼ ≥ 0 that sum to one over i's positives.
 
     Parameters
     ----------
-    rows : Tensor (N, D), float32 or float64
-    labels : Tensor (N, L), integer
-        Nested, finest level first.
+    labels : Tensor (M, L), integer
+        Nested, finest level first; those of the anchors, then those of rows that only attract.
+    n_anchors : int
     level_weights : tuple of L floats
     normalization : {"pair", "level"}
+        Coefficients in proportion to the weights; or each level's weight divided among the
+        positives of that level.
+    dtype : torch.dtype
+        Of the coefficients.
 
-    Returns
-    -------
-    similarity : Tensor (N,)
-        0 where an anchor has no positive.
-    has_positive : Tensor (N,), bool
-    """
-    finest, levels = nested_classes(labels)
-    coefficients, has_positive = _coefficients(levels, level_weights, normalization, rows.dtype)
-
-    n_classes = len(coefficients)
-    sums = rows.new_zeros(n_classes, rows.shape[1]).index_add(0, finest, rows)  # (C, D)
-    mean = torch.zeros_like(sums)  # (C, D): of the positives, the anchor itself still included
-    steps = coefficients - torch.nn.functional.pad(coefficients, (0, 1))[:, 1:]  # (C, L)
-    for step, (parent, _) in zip(steps.unbind(1), levels, strict=True):
-        level_sums = torch.zeros_like(sums).index_add(0, parent, sums)
-        mean = mean + step[:, None] * level_sums[parent]
-    similarity = (rows * mean[finest]).sum(1) - coefficients[finest, 0] * rows.square().sum(1)
-    return similarity, has_positive[finest]
-
-
-def nested_classes(labels: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Consecutive codes of the finest classes, and for each level their parents and sizes.
-
-    Parameters
+    Attributes
     ----------
-    labels : Tensor (N, L), integer
-
-    Returns
-    -------
-    finest : Tensor (N,), int64
-        The finest class of each row, 0 … C − 1.
-    levels : list of L pairs of Tensor (C,), int64
-        For each finest class its class at that level and the number of rows in it.
+    exist : Tensor (n_anchors,), bool
+        Whether an anchor has a positive whose weight is not 0.
 
     Raises
     ------
     ValueError
         If two rows share a class but not the coarser class above it.
     """
-    finest, size = labels[:, 0].unique(return_inverse=True, return_counts=True)[1:]
-    example = torch.empty_like(size)
-    example[finest] = torch.arange(len(labels), device=labels.device)
-    table = labels[example]  # (C, L): the labels of one row of each finest class
-    if not torch.equal(table[finest], labels):
-        row = int((table[finest] != labels).any(1).nonzero()[0])
-        _raise_contradiction(labels, int(example[finest[row]]), row)
 
-    parent = torch.arange(len(size), device=labels.device)
-    levels = [(parent, size)]
+    def __init__(self, labels: Tensor, n_anchors: int, level_weights, normalization: str, dtype):
+        self.code, self.parents, sizes = _nested_classes(labels)
+        self.anchor_code = self.code[:n_anchors]
+        # How many positives share each level and nothing finer, for members of each class: (C, L)
+        numbers = sizes.diff(dim=1, prepend=torch.ones_like(sizes[:, :1])).to(dtype)
+        weights = torch.tensor([level_weights], dtype=dtype, device=labels.device)
+        if normalization == "level":
+            weights = torch.where(numbers > 0, weights / numbers, 0.0)
+        total = (weights * numbers).sum(1, keepdim=True)
+        self.exist = (total > 0).squeeze(1).index_select(0, self.anchor_code)
+
+        coefficients = weights / total.masked_fill_(total == 0, 1.0)  # (C, L)
+        self.own = coefficients[:, 0].index_select(0, self.anchor_code)[:, None]
+        # A class sum at level l holds those of the finer levels, so it takes the difference.
+        self.steps = torch.cat(
+            [coefficients[:, :-1] - coefficients[:, 1:], coefficients[:, -1:]], 1
+        )
+
+    def similarity(self, z: Tensor) -> Tensor:
+        """Σⱼ cᵢⱼ zᵢ·zⱼ for each anchor (n_anchors,), of all rows z (M, D); 0 without positives."""
+        anchors = z[: len(self.anchor_code)]
+        sums = z.new_zeros(len(self.steps), z.shape[1]).index_add_(0, self.code, z)  # (C, D)
+        self.means = sums * self.steps[:, :1]  # (C, D), the anchor itself still in them
+        for level, (parent, n_classes) in enumerate(self.parents, start=1):
+            level_sums = sums.new_zeros(n_classes, sums.shape[1]).index_add_(0, parent, sums)
+            self.means.addcmul_(level_sums.index_select(0, parent), self.steps[:, level, None])
+        mean = self.means.index_select(0, self.anchor_code).addcmul_(anchors, self.own, value=-1)
+        return mean.mul_(anchors).sum(1)
+
+    def add_gradient(self, gradient: Tensor, z: Tensor, weights: Tensor) -> None:
+        """Add ∂/∂z of Σᵢ weightsᵢ similarityᵢ over the anchors to `gradient` (n_anchors, D)."""
+        anchors, weights = z[: len(self.anchor_code)], weights[:, None]
+        # As an anchor: towards its positives.
+        gradient.addcmul_(self.means.index_select(0, self.anchor_code), weights)
+        # As a positive: towards the anchors that it attracts, again by class sums.
+        sums = torch.zeros_like(self.means).index_add_(0, self.anchor_code, anchors * weights)
+        pulls = sums * self.steps[:, :1]  # (C, D)
+        for level, (parent, n_classes) in enumerate(self.parents, start=1):
+            level_sums = sums.new_zeros(n_classes, sums.shape[1])
+            level_sums.index_add_(0, parent, sums * self.steps[:, level, None])
+            pulls += level_sums.index_select(0, parent)
+        gradient.add_(pulls.index_select(0, self.anchor_code))
+        # Both sums held the sample itself.
+        gradient.addcmul_(anchors, self.own * weights, value=-2)
+
+
+def _nested_classes(labels):
+    """Consecutive codes of the finest classes, and where these lie at each coarser level.
+
+    Returns
+    -------
+    code : Tensor (M,), int64
+        The finest class of each row, 0 … C − 1.
+    parents : list of L − 1 pairs (Tensor (C,) of int64, int)
+        For each finest class its class at that level; the number of classes there.
+    sizes : Tensor (C, L), int64
+        The number of rows in those classes.
+    """
+    _, code, size = labels[:, 0].unique(return_inverse=True, return_counts=True)
+    if labels.shape[1] == 1:
+        return code, [], size[:, None]
+    example = _examples(code, len(size))
+    table = labels.index_select(0, example)  # (C, L): the labels of one row of each finest class
+    _check(table.index_select(0, code), labels, example.index_select(0, code))
+
+    parents, sizes = [], [size]
     for level in range(1, labels.shape[1]):
-        # The classes of this level are read from the table, C rows instead of N.
-        parent = table[:, level].unique(return_inverse=True)[1]
-        level_size = torch.zeros_like(size).index_add(0, parent, size)
-        levels.append((parent, level_size[parent]))
-        last = torch.empty_like(size)
-        last[parent] = torch.arange(len(size), device=labels.device)
+        names, parent = table[:, level].unique(return_inverse=True)
         above = table[:, level + 1 :]
-        if not torch.equal(above[last[parent]], above):
-            row = int((above[last[parent]] != above).any(1).nonzero()[0])
-            _raise_contradiction(labels, int(example[last[parent[row]]]), int(example[row]))
-    return finest, levels
+        other = _examples(parent, len(names)).index_select(0, parent)
+        _check(above.index_select(0, other), above, example.index_select(0, other), example)
+        level_size = size.new_zeros(len(names)).index_add_(0, parent, size)
+        parents.append((parent, len(names)))
+        sizes.append(level_size.index_select(0, parent))
+    return code, parents, torch.stack(sizes, 1)
 
 
-def _coefficients(levels, level_weights, normalization, dtype):
-    """Coefficient of one positive of each level, one row a finest class: (C, L), (C,)."""
-    sizes = torch.stack([size for _, size in levels], 1)  # (C, L)
-    positives = torch.diff(sizes, dim=1, prepend=torch.ones_like(sizes[:, :1])).to(dtype)
-    weights = torch.tensor(level_weights, dtype=dtype, device=sizes.device)
-    if normalization == "level":
-        weights = weights * (positives > 0)
-        per_pair = weights / positives.clamp(min=1)
-    else:
-        per_pair = weights.expand_as(positives)
-    total = (per_pair * positives).sum(1, keepdim=True)  # (C, 1)
-    has_positive = total > 0
-    return per_pair / torch.where(has_positive, total, 1) * has_positive, has_positive.squeeze(1)
+def _examples(code, n_classes):
+    """For each class the position of one of its members."""
+    positions = torch.arange(len(code), device=code.device)
+    return torch.empty(n_classes, dtype=code.dtype, device=code.device).scatter_(0, code, positions)
 
 
-def _raise_contradiction(labels, first, second):
+def _check(expected, labels, others, rows=None):
+    """Raise if a class member's coarser labels differ from those of its class's example."""
+    if torch.equal(expected, labels):
+        return
+    k = int((expected != labels).any(1).nonzero()[0])
+    first, second = sorted([int(others[k]), k if rows is None else int(rows[k])])
     raise ValueError(
         f"labels are not nested: samples {first} and {second} share a class but not the coarser "
-        f"class above it (labels {labels[first].tolist()} and {labels[second].tolist()}, finest "
-        "first); every class must lie in one class of the next level"
+        "class above it; each class must lie in one class of the next level (finest level first)"
     )
