@@ -14,6 +14,7 @@ experiment: whatever is measured on it has to be called synthetic.
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Integral, Real
 from types import SimpleNamespace
 
 import numpy as np
@@ -74,11 +75,10 @@ class Dials:
 
     def __post_init__(self):
         for dial, (low, high) in RANGES.items():
-            value, kind = getattr(self, dial), type(low)
-            allowed = (int, np.integer) if kind is int else (int, float, np.integer, np.floating)
-            is_kind = isinstance(value, allowed) and not isinstance(value, bool)
-            if not is_kind or not low <= value <= high:
-                noun = "an integer" if kind is int else "a number"
+            value = getattr(self, dial)
+            kind, noun = (Integral, "an integer") if isinstance(low, int) else (Real, "a number")
+            is_kind = isinstance(value, kind) and not isinstance(value, bool)
+            if not is_kind or not low <= value <= high:  # nan is in no range
                 raise ValueError(f"dial {dial}={value!r}: must be {noun} in [{low}, {high}]")
         least = self.n_species * (MIN_TRAIN + MIN_VAL + MIN_TEST)
         if self.n_images < least:
@@ -238,7 +238,7 @@ NUISANCES = {
     "warmth": (0.05, 0.25),  # colour temperature
     "exposure": (0.0, 0.35),  # log
     "tint": (0.0, 0.05),
-    "soil": (0.10, 0.12),  # how much of the foot is buried, of the stem's length
+    "soil": (0.15, 0.14),  # how much of the foot is buried, of the stem's length
     "occlusion": (0.0, 1.0),  # share of the blades and leaves in front that are there
     "defocus": (0.0, 0.8),
     "grain": (0.01, 0.04),
@@ -264,7 +264,10 @@ BACKGROUNDS = {
 
 
 def _draw_factors(dials, genus, species):
-    """Traits and nuisances of every photo; genus is (species,), species is (n,)."""
+    """Traits and nuisances of every photo; genus is (n_species,), species is (n,).
+
+    The draws do not depend on the gaps and the nuisance: turning these dials moves the same flora.
+    """
     traits = np.array(list(TRAITS.values())).T  # (6 genera + scatter + limits, traits)
     natural, scatter, (low, high) = traits[:6], traits[6], traits[7:]
     build = natural.mean(0) + dials.genus_gap * (natural - natural.mean(0))  # (6, traits)
@@ -302,6 +305,11 @@ def _draw_factors(dials, genus, species):
 
 
 # --- the picture ---------------------------------------------------------------------------------
+#
+# Notation of all formulae below: p holds the photo's factors, each (B, 1, 1), its colours (linear
+# RGB, (B, 3, 1, 1)) and its noise; m is the mushroom's pose with coordinates for every pixel,
+# (B, H, W). A piece is a field that is positive inside it, a colour and the light that falls on it.
+# Everything is elementwise, so that no pixel depends on its batch.
 
 
 def render(dials, indices, size, device="cpu", batch_size=16):
@@ -369,12 +377,9 @@ def _photo(rows, seed, batch, device):
 
     sizes = [h * w for h, w in LATTICES.values()]
     n_leaves = N_BEHIND + N_FRONT
-    draws = np.stack(
-        [
-            _stream(seed, "pixels", i).random(sum(sizes) + 8 * n_leaves + 1, dtype=np.float32)
-            for i in batch
-        ]
-    )
+    n_draws = sum(sizes) + 8 * n_leaves + 1
+    draws = [_stream(seed, "pixels", i).random(n_draws, dtype=np.float32) for i in batch]
+    draws = np.stack(draws)  # (B, n_draws)
     p["phase"] = torch.from_numpy(6.28 * draws[:, -1, None, None])
     *noise, leaves = np.split(draws[:, :-1], np.cumsum(sizes), axis=1)
     for (name, shape), values in zip(LATTICES.items(), noise, strict=True):
@@ -435,33 +440,29 @@ def _pose(p, X, Y):
     cap_x = (x * torch.cos(lean) + (y - stem) * torch.sin(lean)) / radius
     cap_y = ((y - stem) * torch.cos(lean) - x * torch.sin(lean)) / radius
     under = p.decurrence * (0.7 + 0.6 * p.age)
+
+    front = torch.full_like(p.light_x, 0.55)
+    far = torch.sqrt(p.light_x**2 + front**2 + p.light_up**2)
+    sun = p.light_x / far, front / far, p.light_up / far  # right, towards the camera, up
     return SimpleNamespace(
-        k=k, c=c, radius=radius, height=height / radius, stem=stem, x=x, y=y, cap_x=cap_x,
-        cap_y=cap_y, under=under, scale=scale, sun=_sun(p),
+        k=k, c=c, sun=sun, x=x, y=y, stem=stem, radius=radius,
+        cap_x=cap_x, cap_y=cap_y, height=height / radius, under=under,
     )  # fmt: skip
 
 
-def _sun(p):
-    """Unit vector to the light: right, towards the camera, up."""
-    front = torch.full_like(p.light_x, 0.55)
-    norm = torch.sqrt(p.light_x**2 + front**2 + p.light_up**2)
-    return p.light_x / norm, front / norm, p.light_up / norm
-
-
 def _background(p, X, Y, size, pixel):
-    """Ground below, forest out of focus above; loose leaves or blades upon it."""
+    """Ground below, forest out of focus above, loose leaves or blades upon it: (B, 3, H, W)."""
     clumps, crumbs, streaks = (_noise(p, name, size) for name in ("clumps", "crumbs", "streaks"))
     texture = p.clumps * clumps + p.crumbs * crumbs + p.streaks * streaks
     texture = texture / torch.sqrt(p.clumps**2 + p.crumbs**2 + p.streaks**2)
     coarse = _noise(p, "coarse", size)
     near = smoothstep(0.55 + p.elevation, -0.35 + p.elevation, Y + 0.2 * coarse)
-    n = (0.52 + 0.34 * texture * (0.15 + 0.85 * near) + 0.22 * coarse).clamp(0, 1)
-    n = n[:, None]
-    accent = (0.5 * coarse + 0.4 * clumps).clamp(0, 1)[:, None]
-    image = p.dark_colour + (p.light_colour - p.dark_colour) * n**2
-    image = image + (p.accent_colour - image) * accent * 0.6
+    bright = (0.52 + 0.34 * texture * (0.15 + 0.85 * near) + 0.22 * coarse).clamp(0, 1)
+    accent = (0.5 * coarse + 0.4 * clumps).clamp(0, 1)
     haze = (0.6 * coarse**2 + 0.08) * (1 - near)  # patches of sky between far trees
-    image = image + (0.5 * p.light_colour + 0.1 - image) * haze[:, None]
+    image = over(p.dark_colour, p.light_colour, bright**2)  # (B, 3, H, W)
+    image = over(image, p.accent_colour, 0.6 * accent)
+    image = over(image, 0.5 * p.light_colour + 0.1, haze)
     for leaf in p.leaves[:N_BEHIND]:
         image = _leaf(image, p, leaf, X, Y, pixel, in_front=False)
     return image
@@ -473,18 +474,18 @@ def _leaf(image, p, leaf, X, Y, pixel, in_front):
     blade = (p.leaf_width < 0.2).float()  # blades grow upwards, leaves lie about
     angle = blade * (1.57 + 0.9 * (turn - 0.5)) + (1 - blade) * 6.28 * turn
     length = (0.35 + 0.5 * length) * (1 + 0.9 * blade)
-    width = 0.5 * p.leaf_width * length * 0.8 + 0.012
+    width = 0.4 * p.leaf_width * length + 0.012
     x = X - (2.4 * x0 - 1.2)
     y = Y - (-1.15 + (0.5 if in_front else 1.0) * y0)
     cos, sin = torch.cos(angle), torch.sin(angle)
     along = (x * cos + y * sin) / length  # 0 at the foot, 1 at the tip
     across = y * cos - x * sin - (bow - 0.5) * length * along**2
     half = width * 4 * (along * (1 - along)).clamp(min=0)
-    alpha = ((half - across.abs()) / pixel + 0.5).clamp(0, 1) * (half > 0)
+    alpha = ((half - across.abs()) / pixel + 0.5).clamp(0, 1) * (half > 0)  # a true distance
     alpha = alpha * ((there < p.occlusion).float() if in_front else 0.8)
     vein = 1 - 0.35 * torch.exp(-((across / (0.12 * width)) ** 2))
-    colour = p.light_colour + (p.accent_colour - p.light_colour) * hue[:, None]
-    return over(image, colour * ((0.35 + 0.9 * shade) * vein)[:, None], alpha)
+    colour = over(p.light_colour, p.accent_colour, hue)
+    return over(image, colour, alpha, light=(0.35 + 0.9 * shade) * vein)
 
 
 def _shadow(image, p, m):
@@ -511,9 +512,9 @@ def _underside(image, p, m):
     gills = 0.5 + 0.5 * torch.sin(46 * azimuth)
     pores = 0.5 + 0.5 * torch.sin(38 * m.cap_x) * torch.sin(38 * m.cap_y / (0.35 + m.k.abs()))
     relief = gills + (pores - gills) * p.pores
-    depth_shade = 0.62 + 0.38 * (m.cap_x**2 + (m.cap_y / depth) ** 2).clamp(0, 1)
-    shade = depth_shade * (0.72 + 0.28 * relief) * (0.85 - 0.15 * m.sun[0] * m.cap_x)
-    return over(image, p.gill_colour * shade[:, None], alpha)
+    hollow = 0.62 + 0.38 * (m.cap_x**2 + (m.cap_y / depth) ** 2).clamp(0, 1)
+    light = hollow * (0.72 + 0.28 * relief) * (0.85 - 0.15 * m.sun[0] * m.cap_x)
+    return over(image, p.gill_colour, alpha, light)
 
 
 def _stem(image, p, m):
@@ -523,14 +524,14 @@ def _stem(image, p, m):
     top = m.stem - 0.95 * m.under * m.radius
     alpha = cover(torch.minimum(half - m.x.abs(), torch.minimum(m.y + 0.05, top - m.y)))
     side = (m.x / half).clamp(-1, 1)  # -1 … 1 across the stem
-    light = _round(p, m, side)
+    light = _barrel(p, m, side)
     light = light * (1 - 0.45 * torch.exp(-(top - m.y).clamp(min=0) / 0.3))  # the cap's shadow
     net = torch.sin(9 * side + 16 * m.y) * torch.sin(9 * side - 16 * m.y)
     fibre = torch.sin(14 * side + 2 * torch.sin(3 * m.y))
     light = light * (1 - 0.4 * p.pores * (net.abs() < 0.25).float() - 0.05 * fibre)
     ring_y = p.ring_height * m.stem
     light = light * (1 - 0.45 * p.ring * torch.exp(-(((m.y - ring_y + 0.34) / 0.12) ** 2)))
-    image = over(image, p.stem_colour * light[:, None], alpha)
+    image = over(image, p.stem_colour, alpha, light)
     image = _volva(image, p, m)
     return _ring(image, p, m, ring_y)
 
@@ -542,8 +543,8 @@ def _volva(image, p, m):
     edge = 0.55 + 0.10 * torch.sin(5 * side + p.phase) + 0.08 * torch.sin(11 * side)
     belly = half * (1 - 0.25 * (2 * m.y / edge - 0.7) ** 2)
     alpha = cover(torch.minimum(belly - m.x.abs(), torch.minimum(m.y + 0.1, edge - m.y)))
-    light = _round(p, m, side) * (0.75 + 0.35 * smoothstep(0.0, 0.5, m.y))
-    return over(image, (0.5 + 0.4 * p.stem_colour) * light[:, None], alpha * p.volva)
+    light = _barrel(p, m, side) * (0.75 + 0.35 * smoothstep(0.0, 0.5, m.y))
+    return over(image, 0.5 + 0.4 * p.stem_colour, alpha * p.volva, light)
 
 
 def _ring(image, p, m, ring_y):
@@ -553,8 +554,8 @@ def _ring(image, p, m, ring_y):
     side = (m.x / half).clamp(-1, 1)
     hem = ring_y - 0.30 + 0.09 * side**2 + 0.02 * torch.sin(9 * side + p.phase)
     alpha = cover(torch.minimum(half - m.x.abs(), torch.minimum(ring_y - m.y, m.y - hem)))
-    light = _round(p, m, side) * (0.92 + 0.08 * torch.sin(24 * side)) * (0.85 + 0.25 * drop)
-    return over(image, (0.25 + 0.7 * p.stem_colour) * light[:, None], alpha * p.ring)
+    light = _barrel(p, m, side) * (0.92 + 0.08 * torch.sin(24 * side)) * (0.85 + 0.25 * drop)
+    return over(image, 0.25 + 0.7 * p.stem_colour, alpha * p.ring, light)
 
 
 def _cap(image, p, m, size):
@@ -566,9 +567,8 @@ def _cap(image, p, m, size):
     """
     x2 = (m.cap_x**2).clamp(max=1 - 1e-4)
     across = torch.sqrt(1 - x2)
-    a = 2 + 2.5 * p.cap_flatness - 0.6 * p.cap_cone
-    b = 0.5 + 0.45 * p.cap_cone
-    outline = m.height * torch.exp(b * torch.log1p(-torch.exp(0.5 * a * torch.log(x2 + 1e-9))))
+    a, b = 2 + 2.5 * p.cap_flatness - 0.6 * p.cap_cone, 0.5 + 0.45 * p.cap_cone
+    outline = m.height * (1 - (x2 + 1e-9) ** (a / 2)) ** b
     top = torch.sqrt(outline**2 + (m.k * across) ** 2)
     bottom = -m.k * across
     inside = torch.minimum(top - m.cap_y, m.cap_y - bottom + 0.04 * across)
@@ -578,26 +578,28 @@ def _cap(image, p, m, size):
     apex = ((m.height + m.k) / (torch.sqrt(m.height**2 + m.k**2) + m.k)).clamp(0.35, 1)
     disc_x, disc_y = m.cap_x, (1 - s / apex).clamp(-1, 1) * across
     rho2 = (disc_x**2 + disc_y**2).clamp(max=1)
-    slope = m.height * (1 + 1.5 * p.cap_flatness * rho2) / torch.sqrt(1.06 - rho2)
-    slope = slope - 5 * p.depression * (0.2 + 0.8 * p.age) * (1 - 2.8 * rho2).clamp(min=0)
-
-    nx, ny, nz = slope * disc_x, slope * disc_y, 1.0
-    norm = torch.sqrt(nx**2 + ny**2 + 1)
-    sx, sy, sz = m.sun
-    lit = ((nx * sx + ny * sy + nz * sz) / norm).clamp(min=0)
-    sky = 0.5 + 0.5 / norm
-    shine = ((nx * sx + ny * (sy + m.c) + nz * (sz + m.k)) / norm / torch.sqrt(
-        sx**2 + (sy + m.c) ** 2 + (sz + m.k) ** 2)).clamp(min=0)  # fmt: skip
-    light = p.softness * sky + (1.25 - p.softness) * lit
+    light, shine = _cap_light(p, m, disc_x, disc_y, rho2)
 
     azimuth = torch.atan2(disc_x, disc_y)
     stripe = p.striation * smoothstep(0.25, 0.9, rho2) * (0.5 + 0.5 * torch.sin(30 * azimuth))
     mottle = p.mottle * 0.6 * _noise(p, "cap", size) + 0.15 * (0.4 - rho2)
-    tone = (1 - 0.5 * stripe) * (1 - mottle)
-    image = over(image, p.cap_colour * (tone * light)[:, None], alpha)
-    gleam = p.gloss * (1.0 - 0.6 * p.softness) * shine**24
-    image = over(image, torch.ones_like(p.cap_colour), alpha * gleam)
+    image = over(image, p.cap_colour, alpha, light * (1 - 0.5 * stripe) * (1 - mottle))
+    image = over(image, torch.ones_like(p.cap_colour), alpha * shine)
     return _warts(image, p, disc_x, disc_y, alpha, light)
+
+
+def _cap_light(p, m, disc_x, disc_y, rho2):
+    """Diffuse light and highlight on the cap, from its slope -dh/dρ; the middle may be sunken."""
+    slope = m.height * (1 + 1.5 * p.cap_flatness * rho2) / torch.sqrt(1.06 - rho2)
+    slope = slope - 5 * p.depression * (0.2 + 0.8 * p.age) * (1 - 2.8 * rho2).clamp(min=0)
+    nx, ny = slope * disc_x, slope * disc_y  # the normal is (nx, ny, 1) / norm
+    norm = torch.sqrt(nx**2 + ny**2 + 1)
+    sx, sy, sz = m.sun
+    lit = ((nx * sx + ny * sy + sz) / norm).clamp(min=0)
+    hy, hz = sy + m.c, sz + m.k  # half-way between the sun and the camera
+    facing = ((nx * sx + ny * hy + hz) / norm / torch.sqrt(sx**2 + hy**2 + hz**2)).clamp(min=0)
+    light = p.softness * (0.5 + 0.5 / norm) + (1.25 - p.softness) * lit
+    return light, p.gloss * (1 - 0.6 * p.softness) * facing**24
 
 
 def _warts(image, p, disc_x, disc_y, alpha, light):
@@ -608,11 +610,11 @@ def _warts(image, p, disc_x, disc_y, alpha, light):
     du, dv = u - cell_u - 0.5 - 0.2 * jitter, v - cell_v - 0.5 - 0.2 * torch.sin(9 * jitter)
     flake = 0.30 + 0.06 * jitter - torch.sqrt(du**2 + dv**2)
     alpha = alpha * p.warts * smoothstep(0.0, 0.12, flake)
-    return over(image, torch.full_like(p.cap_colour, 0.85) * (light * 1.05)[:, None], alpha)
+    return over(image, torch.full_like(p.cap_colour, 0.9), alpha, light)
 
 
 def _soil(image, p, m, ground, size):
-    """The ground in front of the foot."""
+    """The ground once more, in front of the foot: tufts hide how it stands."""
     tufts = 0.10 * _noise(p, "clumps", size) + 0.18 * p.streaks * _noise(p, "streaks", size)
     line = 0.5 * p.soil * m.stem + tufts
     alpha = smoothstep(0.10, -0.05, m.y - line)
@@ -635,8 +637,10 @@ def _camera(image, p, size):
 # --- brushes -------------------------------------------------------------------------------------
 
 
-def over(image, colour, alpha):
-    """Paint `colour` (B, 3, ·, ·) over `image` (B, 3, H, W) where `alpha` (B, H, W) is."""
+def over(image, colour, alpha, light=None):
+    """Paint `colour` (B, 3, ·, ·) in its `light` over `image` where `alpha` (B, H, W) is."""
+    if light is not None:
+        colour = colour * light[:, None]
     return image + (colour - image) * alpha[:, None]
 
 
@@ -652,7 +656,7 @@ def cover(field):
     return (field / torch.sqrt(dx**2 + dy**2 + 1e-12) + 0.5).clamp(0, 1)
 
 
-def _round(p, m, side):
+def _barrel(p, m, side):
     """Light on a cylinder at `side` in [-1, 1] across it."""
     lit = (side * m.sun[0] + torch.sqrt(1 - 0.95 * side**2) * m.sun[1]).clamp(min=0)
     return p.softness * (0.9 - 0.35 * side**2) + (1.35 - p.softness) * lit
