@@ -198,7 +198,7 @@ def image_grid(
         if given is not None and len(given) != expected:
             raise ValueError(f"image_grid: {expected} {what} expected, got {len(given)}")
 
-    left = 0.8 if labels is not None else 0.0  # inches
+    left = 0.1 + 0.08 * max(len(str(label)) for label in labels or [""])  # inches
     photo = (_WIDTH - left) / (columns * 1.05)
     gap = 0.05 + (0.2 / photo if titles is not None else 0)  # in photo widths
     fig, ax = plt.subplots(figsize=(_WIDTH, photo * rows * (1 + gap) + 0.1))
@@ -297,7 +297,7 @@ def _montage(ax: Axes, images: Sequence[np.ndarray | None], columns: int, gap: f
             ax.imshow(image, extent=(x, x + 1, y + 1, y), interpolation="antialiased")
     rows = -(-len(images) // columns)
     ax.set(xlim=(0, columns * 1.05 - 0.05), ylim=(rows * (1 + gap) - gap, -max(gap - 0.05, 0)))
-    ax.set(xticks=[], yticks=[], aspect="equal")
+    ax.set(xticks=[], yticks=[], aspect="equal", anchor="E")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 
@@ -444,7 +444,7 @@ def training_curves(history: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="epoch")
     if "validation" in panels:
         figure.update_yaxes(
-            rangemode="tozero", tickformat=".0%", row=1, col=panels.index("validation") + 1
+            rangemode="tozero", tickformat="~%", row=1, col=panels.index("validation") + 1
         )
     return figure
 
@@ -537,46 +537,53 @@ def _signed_percent(value: float) -> str:
     return f"{value:+.1%}".replace("-", "−")
 
 
-def outlier_readings(readings: pd.DataFrame) -> go.Figure:
-    """The genus outlier rate under every reading of the paper's measure.
+# The paper leaves open in which space and against whose centroids it counts.
+_READINGS = {  # ending of the measure's name: what it means
+    "": "embedding<br>train<br>centroids",
+    "_test_centroids": "embedding<br>test<br>centroids",
+    "_encoder": "encoder<br>train<br>centroids",
+    "_encoder_test_centroids": "encoder<br>test<br>centroids",
+}
+
+
+def outlier_readings(evaluation: Mapping) -> go.Figure:
+    """The genus outlier rate of each method under every reading of the paper's measure.
 
     Parameters
     ----------
-    readings : DataFrame
-        One row a method and reading, as from `metrics.readings`: method, space, centroids, rate
-        (fraction of 1); optionally low and high, the ends of its 95 % interval.
+    evaluation : mapping
+        As in evaluation.json, {"methods": {"ce": {…}, …}}, each method with the measures of
+        `metrics.evaluate`: genus_outlier_rate and the same with _encoder, _test_centroids or both;
+        where a measure has an _interval (low, high), it is drawn.
     """
-    places = readings["space"] + "<br>" + readings["centroids"] + "<br>centroids"
-    order = list(dict.fromkeys(places))
-    methods = _in_order(readings["method"])
+    methods = evaluation["methods"]
     styles = genus_styles(range(len(methods))).values()
     # Dots of one reading stand side by side: a numeric axis, labelled by hand.
     offsets = np.linspace(-0.2, 0.2, len(methods))
     figure = go.Figure()
-    for method, offset, style in zip(methods, offsets, styles, strict=True):
-        rows = readings[readings["method"] == method]
+    for method, offset, style in zip(_in_order(methods), offsets, styles, strict=True):
+        measures = methods[method]
+        keys = [f"genus_outlier_rate{ending}" for ending in _READINGS]
+        rates = np.array([measures.get(key, np.nan) for key in keys])  # NaN is not drawn
+        ends = np.array([measures.get(f"{key}_interval", (np.nan, np.nan)) for key in keys])
         name = _plain(METHOD_NAMES.get(method, method))
-        hover, bars = f"{name}, %{{text}}: %{{y:.1%}}", None
-        if {"low", "high"} <= set(rows):
-            bars = {"array": rows["high"] - rows["rate"], "arrayminus": rows["rate"] - rows["low"]}
-            hover += " (%{customdata[0]:.1%} to %{customdata[1]:.1%})"
         figure.add_scatter(
-            x=[order.index(place) + offset for place in places[rows.index]],
-            y=rows["rate"],
-            error_y=bars,
+            x=np.arange(len(keys)) + offset,
+            y=rates,
+            error_y={"array": ends[:, 1] - rates, "arrayminus": rates - ends[:, 0]},
             name=name,
             mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 11},
-            text=places[rows.index].str.replace("<br>", " "),
-            customdata=rows[["low", "high"]] if bars else None,
-            hovertemplate=hover + "<extra></extra>",
+            text=["" if np.isnan(low) else f" ({low:.1%} to {high:.1%})" for low, high in ends],
+            hovertemplate=f"{name}: %{{y:.1%}}%{{text}}<extra></extra>",
         )
-    figure.update_layout(template="fgcl")
+    # The legend goes above: how tall the labels below are depends on the width of the page.
+    figure.update_layout(template="fgcl", legend={"y": 1.02, "yanchor": "bottom"})
     figure.update_xaxes(
-        tickvals=list(range(len(order))), ticktext=order, range=(-0.5, len(order) - 0.5),
-        showgrid=False, tickangle=0,
+        tickvals=list(range(len(_READINGS))), ticktext=list(_READINGS.values()),
+        range=(-0.5, len(_READINGS) - 0.5), showgrid=False, tickangle=0,
     )  # fmt: skip
-    figure.update_yaxes(title="genus outlier rate", tickformat=".0%", rangemode="tozero")
+    figure.update_yaxes(title="genus outlier rate", tickformat="~%", rangemode="tozero")
     return figure
 
 

@@ -270,24 +270,25 @@ def test_results_table_without_a_baseline_claims_no_change(evaluation):
     assert table["ours (synthetic)"]["change"].isna().all()
 
 
-def test_outlier_readings_draw_each_rate_with_its_interval():
-    readings = pd.DataFrame(
-        [
-            {"method": m, "space": s, "centroids": c, "rate": 0.1, "low": 0.07, "high": 0.15}
-            for s in ("embedding", "encoder")
-            for c in ("train", "test")
-            for m in reversed(METHODS)
-        ]
-    )
-    figure = figures.outlier_readings(readings)
+def test_outlier_readings_draw_each_rate_with_its_interval(evaluation):
+    endings = ("", "_test_centroids", "_encoder", "_encoder_test_centroids")
+    for measures in evaluation["methods"].values():
+        measures |= {f"genus_outlier_rate{e}": 0.1 + k / 100 for k, e in enumerate(endings)}
+        measures["genus_outlier_rate_encoder_interval"] = [0.1, 0.15]
+    figure = figures.outlier_readings(evaluation)
     assert [trace.name for trace in figure.data] == ["CE", "SupCon", "HCL"]
     for trace in figure.data:
-        assert list(trace.y) == [0.1] * 4
+        assert list(trace.y) == pytest.approx([0.1, 0.11, 0.12, 0.13])
         assert np.round(trace.x).tolist() == [0, 1, 2, 3]
-        assert trace.error_y.array == pytest.approx([0.05] * 4)
-        assert trace.error_y.arrayminus == pytest.approx([0.03] * 4)
-    bare = figures.outlier_readings(readings.drop(columns=["low", "high"]))
-    assert bare.data[0].error_y.array is None
+        none = np.nan
+        assert trace.error_y.array == pytest.approx([none, none, 0.03, none], nan_ok=True)
+        assert trace.error_y.arrayminus == pytest.approx([none, none, 0.02, none], nan_ok=True)
+        assert trace.text == ("", "", " (10.0% to 15.0%)", "")
+
+
+def test_outlier_readings_leave_out_what_was_not_measured(evaluation):
+    figure = figures.outlier_readings(evaluation)
+    assert all(np.isfinite(trace.y).tolist() == [True] + [False] * 3 for trace in figure.data)
 
 
 def test_confusion_heatmap_writes_the_counts(rng):
