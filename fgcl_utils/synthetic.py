@@ -294,7 +294,8 @@ def _draw_factors(dials, genus, species):
     ):
         table[name] = studio + dials.nuisance * reach * u
     for name in ("occlusion", "defocus", "grain", "age", "softness", "soil"):
-        table[name] = table[name].clip(0, 1)
+        least = 0.15 if name == "softness" else 0.0  # no shadow is black under the sky
+        table[name] = table[name].clip(least, 1)
 
     grounds = np.array(list(BACKGROUNDS.values()))  # (texture, 4)
     kind = rng.integers(grounds.shape[1], size=n)
