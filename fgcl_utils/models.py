@@ -25,7 +25,7 @@ class ModelError(ValueError):
 @register_model
 def vit_demo_patch8_64(pretrained=False, **kwargs):
     """ViT of 64 tokens at 64 px for the embedded data set; there are no pretrained weights."""
-    args = {"img_size": 64, "patch_size": 8, "embed_dim": 96, "depth": 6, "num_heads": 3}
+    args = {"img_size": 64, "patch_size": 8, "embed_dim": 64, "depth": 6, "num_heads": 4}
     return _untrained(VisionTransformer, pretrained, args | {"global_pool": "avg"}, kwargs)
 
 
