@@ -1,0 +1,179 @@
+"""The loop: seeded, resumable to the bit, finished runs loaded instead of repeated."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fgcl_utils import runs, training
+from fgcl_utils.runs import Settings
+
+SMALL = {
+    "dials": {"n_species": 12, "n_images": 168},
+    "image_size": 32,
+    "model_name": "test_efficientnet",
+    "epochs": 2,
+    "batch_size": 32,
+    "projection_dim": 16,
+}
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    (tmp_path / "_config.yml").touch()
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def settings():
+    return Settings(**SMALL)
+
+
+@pytest.mark.parametrize("method", runs.METHODS)
+def test_a_run_folder_holds_what_the_study_reads(root, settings, method):
+    data = runs.load_dataset(settings)
+    run = training.train(settings, method, data)
+    assert run["folder"] == root / "runs" / "demo" / method / "seed-0"
+    assert list(run["history"]["epoch"]) == [1, 2]
+    assert run["history"].notna().all(axis=None)
+    test = data.indices("test")
+    embeddings, measures = run["embeddings"], run["metrics"]
+    np.testing.assert_array_equal(embeddings["test_index"], test)
+    assert embeddings["train"].dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings["test"], axis=1), 1, rtol=1e-5)
+    assert embeddings["test"].shape[1] == (256 if method == "ce" else 16)
+    assert embeddings["test_encoder"].shape == (len(test), 256)
+    assert measures["n_test"] == len(test)
+    assert measures["genus_outlier_rate"] == measures["genus_outliers"] / len(test)
+    assert measures["val"]["n_test"] == len(data.indices("val"))
+    assert {"versions", "commit"} <= set(run["config"]["provenance"])
+
+
+def test_a_finished_run_is_loaded(root, settings, capsys, monkeypatch):
+    data = runs.load_dataset(settings)
+    first = training.train(settings, "hcl", data)
+    monkeypatch.setattr(training.Trainer, "fit", lambda self: pytest.fail("trained again"))
+    again = training.train(settings, "hcl", data)
+    assert "loaded, not trained again" in capsys.readouterr().out
+    assert again["metrics"] == first["metrics"]
+
+
+@pytest.mark.parametrize("stop", ["before the epoch", "in the epoch", "before the checkpoint"])
+def test_an_interrupted_run_ends_bit_identical(root, settings, monkeypatch, stop):
+    data = runs.load_dataset(settings)
+    whole = training.train(settings, "hcl", data)
+    weights = load_file(whole["folder"] / "checkpoint.safetensors")
+    (root / "runs").rename(root / "whole")
+
+    with monkeypatch.context() as patch:
+        interrupt_in_second_epoch(patch, stop)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(settings, "hcl", data)
+    folder = runs.run_folder(settings, "hcl")
+    assert not runs.finished(folder)
+    resumed = training.train(settings, "hcl", data)
+    assert list(resumed["history"]["epoch"]) == [1, 2]
+    np.testing.assert_array_equal(resumed["history"]["train_loss"], whole["history"]["train_loss"])
+    for name, value in load_file(folder / "checkpoint.safetensors").items():
+        assert torch.equal(value, weights[name]), name
+    for name, array in resumed["embeddings"].items():
+        np.testing.assert_array_equal(array, whole["embeddings"][name])
+
+
+def interrupt_in_second_epoch(patch, where):
+    """Make the trainer stop as if by Ctrl-C."""
+    train_epoch, step = training.Trainer._train_epoch, training.Trainer._step
+    save = training.Trainer._save_weights
+
+    def train_epoch_or_stop(self, epoch, bar):
+        self.epoch = epoch
+        if epoch == 1 and where == "before the epoch":
+            raise KeyboardInterrupt
+        return train_epoch(self, epoch, bar)
+
+    def step_or_stop(self, *arguments):
+        result = step(self, *arguments)
+        if self.epoch == 1 and where == "in the epoch":
+            raise KeyboardInterrupt
+        return result
+
+    def save_or_stop(self, epochs_done, **options):
+        if epochs_done == 2 and where == "before the checkpoint":
+            raise KeyboardInterrupt
+        return save(self, epochs_done, **options)
+
+    patch.setattr(training.Trainer, "_train_epoch", train_epoch_or_stop)
+    patch.setattr(training.Trainer, "_step", step_or_stop)
+    patch.setattr(training.Trainer, "_save_weights", save_or_stop)
+
+
+def test_the_number_of_loader_processes_changes_nothing(root, settings):
+    data = runs.load_dataset(settings)
+    alone = training.train(settings, "supcon", data)
+    (root / "runs").rename(root / "alone")
+    with_workers = Settings(**SMALL, num_workers=2)
+    shared = training.train(with_workers, "supcon", data)
+    np.testing.assert_array_equal(alone["history"]["train_loss"], shared["history"]["train_loss"])
+
+
+def test_seeds_differ(root, settings):
+    data = runs.load_dataset(settings)
+    losses = [
+        training.train(Settings(**SMALL, seed=seed), "hcl", data)["history"]["train_loss"][0]
+        for seed in (0, 1)
+    ]
+    assert losses[0] != losses[1]
+
+
+def test_learning_lowers_the_loss(root):
+    settings = Settings(**(SMALL | {"epochs": 6, "learning_rate": 0.003}))
+    history = training.train(settings, "hcl", runs.load_dataset(settings))["history"]
+    assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(root, settings, monkeypatch):
+    data = runs.load_dataset(settings)
+    monkeypatch.setattr(
+        training, "loss_for", lambda *_: lambda outputs, labels: outputs.sum() * float("nan")
+    )
+    with pytest.raises(FloatingPointError, match="ce loss is nan in epoch 1: try a lower learning"):
+        training.train(settings, "ce", data)
+
+
+def test_without_validation_photos_the_curves_have_gaps(root, tmp_path):
+    settings = Settings(**SMALL)
+    data = runs.load_dataset(settings)
+    data.table.loc[data.table["split"] == "val", "split"] = "train"
+    run = training.train(settings, "ce", data)
+    assert run["history"]["val_genus_outlier_rate"].isna().all()
+    assert "val" not in run["metrics"]
+
+
+def test_learning_rate_warms_up_and_decays_to_zero():
+    rates = pd.Series([training.learning_rate_at(step, 100, 2.0) for step in range(100)])
+    assert rates[:10].is_monotonic_increasing
+    assert rates[10:].is_monotonic_decreasing
+    assert rates.max() == 2.0
+    assert 0 < rates.iloc[-1] < 0.01
+
+
+def test_weights_decay_but_biases_and_norms_do_not(settings):
+    from fgcl_utils.models import build_model
+
+    model = build_model("hcl", 5, model_name="vit_demo_patch8_64", image_size=64)
+    decayed, kept = training._parameter_groups(model, 0.05)
+    names = {id(p): name for name, p in model.named_parameters()}
+    assert {names[id(p)] for p in kept["params"]} >= {"encoder.pos_embed", "head.0.bias"}
+    assert "encoder.blocks.0.attn.qkv.weight" in {names[id(p)] for p in decayed["params"]}
+    assert len(decayed["params"]) + len(kept["params"]) == len(names)
+
+
+def test_half_precision_needs_a_device(root):
+    if torch.cuda.is_available():
+        pytest.skip("a CUDA device is here")
+    settings = Settings(**SMALL, precision="float16")
+    with pytest.raises(runs.SettingsError, match="needs a CUDA device"):
+        training.train(settings, "ce", runs.load_dataset(settings))
