@@ -842,7 +842,7 @@ const place = (panel, i) => {
   const inside = px >= 0 && px <= x._length && py >= 0 && py <= y._length;
   return {left: x._offset + px, top: y._offset + py, inside};
 };
-plot.on("plotly_hover", event => {
+const show = event => {
   const point = event.points[0], i = point.customdata;
   photo.src = "data:image/webp;base64," + data.photos[i];
   photo.alt = data.species[i];
@@ -861,8 +861,10 @@ plot.on("plotly_hover", event => {
   card.style.left = Math.max(0, left) + "px";
   card.style.top =
     Math.max(0, Math.min(at.top - 20, plot.clientHeight - card.offsetHeight)) + "px";
-});
+};
 const hide = () => [card, ...marks].forEach(element => { element.style.display = "none"; });
+plot.on("plotly_hover", show);
+plot.on("plotly_click", show);  // a finger taps and never hovers
 plot.on("plotly_unhover", hide);
 plot.on("plotly_relayouting", hide);
 """

@@ -378,7 +378,7 @@ def open_page(tmp_path):
     problems = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 860, "height": 900})
+        page = browser.new_page(viewport={"width": 860, "height": 900}, has_touch=True)
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
         page.on("request", lambda request: problems.append(request.url)
@@ -430,6 +430,8 @@ def test_hover_shows_the_photo_and_marks_the_sample_in_every_map(open_page, tabl
         assert min(np.hypot(*np.subtract(mark, (x, y))) for mark in marks) < 2
         page.mouse.move(2, 2)
         page.wait_for_selector(".photo-card", state="hidden")
+    page.touchscreen.tap(x, y)
+    page.wait_for_selector(".photo-card", state="visible")
 
 
 def _middle(element):
