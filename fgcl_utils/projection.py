@@ -8,7 +8,6 @@ are never read off a map; a map flatters.
 """
 
 import hashlib
-import os
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +15,8 @@ import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+
+from fgcl_utils.runs import write_npz
 
 _LIBRARY = {"tsne": "scikit-learn", "umap": "umap-learn"}
 _MIN_POINTS = 5
@@ -74,7 +75,8 @@ def project(
     fit = _tsne if method == "tsne" else _umap
     planes = _aligned({name: fit(array, start, seed, **settings) for name, array in rows.items()})
     if cache:
-        _write(cache, planes)
+        # (methods, N, 2): names of methods would have to be file names inside the archive
+        write_npz(cache, {"planes": np.stack(list(planes.values()))})
     return planes
 
 
@@ -253,10 +255,3 @@ def _content_key(rows, method, seed, settings):
 def _read(path, names):
     with np.load(path, allow_pickle=False) as file:
         return dict(zip(names, file["planes"], strict=True))
-
-
-def _write(path, planes):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.stem}.{os.getpid()}.npz")  # numpy appends .npz to other names
-    np.savez(aside, planes=np.stack(list(planes.values())))  # (methods, N, 2)
-    aside.replace(path)

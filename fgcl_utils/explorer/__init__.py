@@ -27,6 +27,7 @@ from PIL import Image
 
 from fgcl_utils import metrics, projection
 from fgcl_utils.datasets import open_rgb
+from fgcl_utils.runs import written_aside
 
 ONE_FILE_POINTS = 5000
 THUMB_SIZE, THUMB_QUALITY = 96, 60
@@ -121,6 +122,47 @@ class EmbeddingExplorer:
         )
         self._rule = _outlier_rule(bool(outliers), train is not None)
 
+    @classmethod
+    def from_study(cls, study, dataset, *, rows=None, method="tsne", cache_dir=None, **options):
+        """The test split of finished runs, with centroids from their training split.
+
+        Parameters
+        ----------
+        study : dict of str to dict
+            Method → finished run with its ``embeddings``, as `runs.load_study` returns it.
+        dataset : ImageDataset
+            What they were trained on.
+        rows : (M,) int array, optional
+            Positions within the test split to show; all by default.
+        method : {"tsne", "umap"}
+            Of the map.
+        cache_dir : path, optional
+        **options
+            Further parameters of the class, such as `title`.
+        """
+        from fgcl_utils.figures import METHOD_NAMES  # here: it brings seaborn and plotly
+
+        arrays = {METHOD_NAMES.get(m, m): run["embeddings"] for m, run in study.items()}
+        first = next(iter(arrays.values()))
+        for name, other in arrays.items():
+            if not np.array_equal(other["test_index"], first["test_index"]):
+                raise ValueError(f"{name}'s run has another test split than {next(iter(arrays))}'s")
+        rows = np.arange(len(first["test_index"])) if rows is None else np.asarray(rows)
+        shown = first["test_index"][rows]
+        test = {name: a["test"][rows] for name, a in arrays.items()}
+        if "planes" not in options:
+            options["planes"] = projection.project(test, method, cache_dir=cache_dir)
+        kind = {"tsne": "t-SNE", "umap": "UMAP"}[method]
+        options.setdefault("map_note", f"The map is a {kind}; all methods share its start.")
+        return cls(
+            test,
+            dataset.table.iloc[shown],
+            photos=lambda i, size: dataset.photo(int(shown[i]), size),
+            train={name: a["train"] for name, a in arrays.items()},
+            train_table=dataset.table.iloc[first["train_index"]],
+            **options,
+        )
+
     def save(
         self,
         path: str | Path = "explorer.html",
@@ -180,7 +222,7 @@ class EmbeddingExplorer:
         records = {kind: [r for part in parts for r in part[kind]] for kind in SHARD_SIZE}
         self._note_unreadable(records["thumb"])
         room = size - 1.34 * sum(map(len, records["facts"] + records["thumb"]))
-        records["photo"] = self._photos_within(room / 1.34 - 22 * len(self.table), records["photo"])
+        records["photo"] = self._photos_within(room / 1.34 - 40 * len(self.table), records["photo"])
         if not any(records["photo"]):
             del records["photo"]
         blocks = (
@@ -434,6 +476,5 @@ def _hash(text):
 
 
 def _write(path, text):
-    aside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    aside.write_text(text, "utf-8", newline="\n")
-    aside.replace(path)
+    with written_aside(path) as aside:
+        aside.write_text(text, "utf-8", newline="\n")

@@ -284,7 +284,7 @@
       float rim = size > 2.5 * pixel ? clamp(0.5 + pixel * 0.9 - d, 0.0, 1.0) : fill;
       vec4 c = vec4(mix(page, tint, fill), rim) * vec4(1.0, 1.0, 1.0, solid);
       if (ring > 0.5) {
-        float r = abs(length(p) * size - size * 1.6 - pixel) - 0.75 * pixel;
+        float r = abs(length(p) * size - size * 1.5 - pixel) - 0.65 * pixel;
         float on = clamp(0.5 - r, 0.0, 1.0);
         c = vec4(mix(c.rgb, ink, on), max(c.a, on));
       }
@@ -450,9 +450,9 @@
         context.globalAlpha = 1;
         if (layer < 2) continue;
         context.beginPath();
-        for (const i of members) circle(context, ...screenOf(i), radius * 1.6 + 1);
+        for (const i of members) circle(context, ...screenOf(i), radius * 1.5 + 1);
         context.strokeStyle = theme.hex.ink;
-        context.lineWidth = 1.5;
+        context.lineWidth = 1.3;
         context.stroke();
       }
     }
@@ -792,7 +792,7 @@
       else if (key.includes("-") || key === "role") node.setAttribute(key, value);
       else node[key] = value;
     }
-    node.append(...children.filter((child) => child !== null && child !== undefined));
+    node.append(...children.filter((child) => child !== null));
     return node;
   }
 
@@ -824,8 +824,13 @@
   }
   const KIN = { species: ["=", "same species"], genus: ["~", "same genus, another species"], other: ["≠", "another genus"] };
 
-  function tile(i, { sign, label } = {}) {
-    const name = label ?? speciesName(i);
+  // The symbol already says the genus: "Mycena sp. 07" is "sp. 07" where there is little room.
+  function shortName(i) {
+    const genus = `${genusName(i)} `;
+    return speciesName(i).startsWith(genus) ? speciesName(i).slice(genus.length) : speciesName(i);
+  }
+
+  function tile(i, { sign, label = shortName(i) } = {}) {
     const button = el("button", {
       class: "tile",
       title: `${speciesName(i)} (${genusName(i)})`,
@@ -834,7 +839,7 @@
       onmouseleave: () => hover(-1),
       onfocus: () => hover(i),
       onblur: () => hover(-1),
-    }, photo(i), el("small", {}, sign ? el("b", {}, sign) : symbolIcon(genusOf[i]), el("span", {}, name)));
+    }, photo(i), el("small", {}, ...(sign ? [el("b", {}, sign)] : []), symbolIcon(genusOf[i]), el("span", {}, label)));
     button.dataset.point = i;
     return button;
   }
@@ -922,11 +927,13 @@
   }
 
   function showReading() {
-    const { name, trustworthiness, knn_preservation: kept } = methods[state.method];
-    const parts = [`${plural(n, "photo")}, ${plural(shown().length, "photo")} shown.`];
+    const { name, trustworthiness, knn_preservation: kept, k } = methods[state.method];
+    const visible = shown().length;
+    const parts = [visible === n ? `All ${plural(n, "photo")} shown.`
+      : `${visible.toLocaleString("en")} of ${plural(n, "photo")} shown.`];
     if (trustworthiness !== undefined) {
       parts.push(`The map flatters: under ${name} its trustworthiness is ${trustworthiness.toFixed(2)}, and `
-        + `${Math.round(100 * kept)} % of the ${meta.quality_k} nearest neighbours stay nearest on it.`);
+        + `${Math.round(100 * kept)} % of the ${k} nearest neighbours stay nearest on it.`);
     }
     parts.push("Outliers (ringed) and neighbours are computed in the original space.");
     $("reading").textContent = parts.join(" ");
@@ -1063,9 +1070,10 @@
 
   // A first step for whoever opens the page: a photo that one method misplaces and another mends.
   function suggestion() {
-    const story = FILTERS.filter((f) => f.key.startsWith("mended:") && f.size)
-      .sort((a, b) => b.size - a.size)[0];
-    if (!story) return [];
+    const worst = outlierCount.indexOf(Math.max(...outlierCount));
+    const best = outlierCount.lastIndexOf(Math.min(...outlierCount));
+    const story = FILTERS.find((f) => f.key === `mended:${worst}:${best}`);
+    if (!story?.size) return [];
     return [el("div", { class: "finding" }, el("p", {}, `${plural(story.size, "photo")}: ${story.label}.`),
       el("button", { onclick: () => update({ filter: story.key, tab: "outliers" }) }, "Show them"))];
   }
@@ -1073,11 +1081,11 @@
   function pinCard(i, place) {
     const image = el("div", { class: "id" });
     factsOf(i).then((known) => { image.textContent = known.image; });
-    const verdicts = el("div", { class: "verdicts" }, ...methods.flatMap((method, m) => {
+    const verdicts = el("div", { class: "verdicts", title: "Nearest genus centroid under each method" }, ...methods.flatMap((method, m) => {
       const near = nearestName(i, m);
       const bad = isOutlier(i, m);
       return [el("span", { class: "soft" }, method.name),
-        el("span", { class: bad ? "warn" : "good" }, bad ? `◎ ${near ? `nearest ${near}` : "outlier"}` : "✓ own genus")];
+        el("span", { class: bad ? "warn" : "good" }, bad ? `◎ ${near ?? "outlier"}` : "✓ own")];
     }));
     const card = el("article", { class: "pin" },
       photo(i, ["thumb", "photo"], el("span", { class: "badge" }, letter(place)),
@@ -1091,41 +1099,51 @@
     const pairs = pins.flatMap((i, a) => pins.slice(a + 1).map((j, b) => ({ i, j, a, b: a + 1 + b })));
     for (const pair of pairs) {
       const [left, right] = [await factsOf(pair.i), await factsOf(pair.j)];
+      pair.kin = kinship(pair.i, pair.j);
       pair.distance = methods.map((_, m) => 1 - similarity(left.vectors[m], right.vectors[m]));
       pair.rank = [];
       for (let m = 0; m < methods.length; m++) pair.rank.push(await rankOf(pair.i, pair.j, m));
-      const least = Math.min(...pair.rank);
-      pair.best = methods.map((_, m) => Number.isFinite(least) && pair.rank[m] === least);
     }
     if (String(pins) !== String(state.pins) || state.tab !== "compare") return;
-    const place = (rank) => (Number.isFinite(rank) ? `#${rank.toLocaleString("en")}` : `beyond #${meta.neighbours}`);
-    const table = el("table", {}, el("tr", {}, el("th", { scope: "col" }, "pair"),
-      ...methods.map((method) => el("th", { scope: "col" }, method.name))),
-    ...pairs.map((pair) => el("tr", {},
-      el("th", { scope: "row", title: KIN[kinship(pair.i, pair.j)][1] },
-        el("span", { class: "badge inline" }, letter(pair.a)), ` ${KIN[kinship(pair.i, pair.j)][0]} `,
-        el("span", { class: "badge inline" }, letter(pair.b))),
-      ...methods.map((_, m) => el("td", { class: pair.best[m] ? "best" : "" },
-        pair.distance[m].toFixed(2), el("small", { class: "soft" }, place(pair.rank[m])))))));
-    board.replaceChildren(el("h2", {}, "How far apart"), table, el("p", { class: "soft" },
-      `Cosine distance in the original space; # is the second photo's place among the first one's `
-      + `${(n - 1).toLocaleString("en")} neighbours. Marked: the method that ranks the pair closest. `
-      + "= same species, ~ same genus, ≠ another genus."), finding(pairs));
-    board.style.cssText = "display:grid;gap:8px";
+    const related = pairs.filter((pair) => pair.kin !== "other");
+    const strangers = pairs.filter((pair) => pair.kin === "other");
+    board.replaceChildren(el("h2", {}, "How far apart"),
+      ...finding(related, Math.min, "closest together"),
+      ...finding(strangers, Math.max, "farthest apart"),
+      el("table", {}, el("tr", {}, el("th", { scope: "col" }, "pair"),
+        ...methods.map((method) => el("th", { scope: "col" }, method.name))), ...pairs.map(pairRow)),
+      el("p", { class: "soft" }, "Cosine distance in the original space. # is the second photo's place "
+        + `among the first one's ${(n - 1).toLocaleString("en")} neighbours; marked is the method that `
+        + "ranks the pair closest. = same species, ~ same genus, ≠ another genus."));
   }
 
-  function finding(pairs) {
-    const kin = new Set(pairs.map((pair) => kinship(pair.i, pair.j)));
-    const kind = kin.size > 1 ? "" : ` They are of ${KIN[[...kin][0]][1].replace(", ", " but ")}.`;
+  const place = (rank) =>
+    (Number.isFinite(rank) ? `#${Math.round(rank).toLocaleString("en")}` : `beyond #${meta.neighbours}`);
+
+  function pairRow(pair) {
+    const [sign, words] = KIN[pair.kin];
+    const least = Math.min(...pair.rank);
+    return el("tr", {}, el("th", { scope: "row", title: words },
+      el("span", { class: "badge inline" }, letter(pair.a)), ` ${sign} `,
+      el("span", { class: "badge inline" }, letter(pair.b))),
+    ...pair.rank.map((rank, m) => el("td", { class: rank === least && Number.isFinite(least) ? "best" : "" },
+      pair.distance[m].toFixed(2), el("small", { class: "soft" }, place(rank)))));
+  }
+
+  // Photos of one genus should be close, photos of two far apart: who does it best?
+  function finding(pairs, best, words) {
+    if (!pairs.length || methods.length < 2) return [];
     const mean = methods.map((_, m) => pairs.reduce((sum, pair) => sum + pair.rank[m], 0) / pairs.length);
-    const least = Math.min(...mean);
-    if (!Number.isFinite(least)) return el("p", { class: "finding" }, `No method puts them among each other's nearest.${kind}`);
-    const best = methods.filter((_, m) => mean[m] === least).map((method) => method.name);
-    const rank = (value) => (Number.isFinite(value) ? `#${Math.round(value).toLocaleString("en")}` : `beyond #${meta.neighbours}`);
-    const others = methods.map((method, m) => [method.name, mean[m]]).filter(([, value]) => value !== least);
-    const text = `${best.join(" and ")} put${best.length > 1 ? "" : "s"} them closest together (${pairs.length > 1 ? "on average " : ""}${rank(least)}`
-      + `${others.length ? `; ${others.map(([name, value]) => `${name} ${rank(value)}`).join(", ")}` : ""}).`;
-    return el("p", { class: "finding" }, text, kind);
+    const bestRank = best(...mean);
+    const winners = methods.filter((_, m) => mean[m] === bestRank).map((method) => method.name);
+    const who = pairs.map((pair) => `${letter(pair.a)} and ${letter(pair.b)}`).join(", ");
+    const kind = pairs.length > 1 ? (best === Math.min ? "of one genus" : "of different genera") : KIN[pairs[0].kin][1];
+    if (winners.length === methods.length) {
+      return [el("p", { class: "finding" }, `${who} (${kind}): every method ranks them alike, ${place(bestRank)}.`)];
+    }
+    const others = methods.flatMap((method, m) => (mean[m] === bestRank ? [] : [`${method.name} ${place(mean[m])}`]));
+    return [el("p", { class: "finding" }, `${who} (${kind}): ${winners.join(" and ")} put${winners.length > 1 ? "" : "s"} them `
+      + `${words}, ${place(bestRank)}${pairs.length > 1 ? " on average" : ""}; ${others.join(", ")}.`)];
   }
 
   function showOutliers(panel) {
@@ -1139,11 +1157,14 @@
     const filtered = state.filter !== "all";
     const subject = filtered ? filterNow().label : `outliers under ${methods[state.method].name}`;
     const list = shown().filter((i) => filtered || isOutlier(i, state.method));
-    const label = (i) => {
-      const m = methods.findIndex((_, place) => isOutlier(i, place) && (place === state.method || state.filter !== "all"));
-      const near = m < 0 ? null : nearestName(i, isOutlier(i, state.method) ? state.method : m);
-      return near ? { label: `→ ${near}` } : {};
-    };
+    // Where it was drawn to: under the method the filter is about, else under the one in view.
+    const about = Number(state.filter.split(":")[1] ?? state.method);
+    const near = (i) => (isOutlier(i, about) ? nearestName(i, about) : null);
+    const label = (i) => (near(i) ? { label: `→ ${near(i)}` } : {});
+    if (meta.has_nearest) { // the same mistake side by side
+      const to = columns.nearest[about];
+      list.sort((a, b) => genusOf[a] - genusOf[b] || to[a] - to[b] || a - b);
+    }
     panel.replaceChildren(el("h2", {}, "Genus outliers"),
       el("p", { class: "soft" }, meta.outlier_rule), el("div", {}, ...bars),
       el("div", { class: "row" }, el("h2", { id: "listed" }, `${list.length} ${subject}`),
