@@ -157,7 +157,8 @@ def confusable_species(embeddings, dataset, n_pairs=4):
     -------
     DataFrame
         species_a, species_b, genus (both where they differ), confusions (in both directions),
-        examples_a and examples_b (rows of the data set's test images), most confused first.
+        examples_a and examples_b (their test images as rows of the data set, those taken for the
+        other species first), most confused first.
     """
     train, test = embeddings["train_index"], embeddings["test_index"]
     species = dataset.labels[:, 0]
@@ -171,7 +172,11 @@ def confusable_species(embeddings, dataset, n_pairs=4):
     for i in np.argsort(-counts, kind="stable")[:n_pairs]:
         a, b = pairs[i]
         genus = dict.fromkeys([genera[parents[a]], genera[parents[b]]])
-        examples = [test[species[test] == code].tolist() for code in (a, b)]
+        examples = []
+        for true, other in ((a, b), (b, a)):
+            own = np.flatnonzero(species[test] == true)
+            confused_first = np.argsort(predicted[own] != other, kind="stable")
+            examples.append(test[own[confused_first]].tolist())
         rows.append((names[a], names[b], " / ".join(genus), int(counts[i]), *examples))
     columns = ["species_a", "species_b", "genus", "confusions", "examples_a", "examples_b"]
     return pd.DataFrame(rows, columns=columns)

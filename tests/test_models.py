@@ -28,7 +28,7 @@ def test_encoders_take_the_image_size(model_name, image_size):
     projections.square().sum().backward()
 
 
-@pytest.mark.parametrize(("head", "width"), [("none", 96), ("linear", 16), ("mlp", 16)])
+@pytest.mark.parametrize(("head", "width"), [("none", 64), ("linear", 16), ("mlp", 16)])
 def test_heads(head, width):
     model = build_model(
         "supcon", 5, model_name="vit_demo_patch8_64", image_size=64, head=head, projection_dim=16

@@ -5,12 +5,9 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 
 from fgcl_utils import runs
 from fgcl_utils.runs import Settings, SettingsError
-
-REPOSITORY = runs.project_root()
 
 
 @pytest.fixture
@@ -66,18 +63,6 @@ def test_settings_take_whole_numbers_and_null_where_they_are_meant():
 def test_unknown_dial_lists_the_dials():
     with pytest.raises(SettingsError, match=r"no dial 'gap'. Dials: n_species"):
         runs.load_dataset(Settings(dials={"gap": 1}))
-
-
-def test_demo_profile_is_the_defaults():
-    profile = yaml.safe_load((REPOSITORY / "profiles" / "demo.yaml").read_text())
-    assert profile == dataclasses.asdict(Settings())
-
-
-def test_every_profile_is_valid():
-    profiles = sorted((REPOSITORY / "profiles").glob("*.yaml"))
-    assert {p.stem for p in profiles} >= {"demo", "grocery", "df20_mini"}
-    for path in profiles:
-        Settings.from_profile(path, data_root="somewhere")
 
 
 def test_parameters_are_read_from_the_parameter_cells_alone():
