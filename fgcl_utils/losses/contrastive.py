@@ -11,14 +11,18 @@ positives. The second line is what is computed: its first term from symmetric ti
 mᵢ from class sums (`positives`). SupCon is the case of one level.
 """
 
+import itertools
 import math
 
 import torch
 from torch import Tensor, nn
 
-from fgcl_utils.losses.others import LogSumExpOfOthers
-from fgcl_utils.losses.positives import Positives
+from fgcl_utils.losses.direct import DirectLosses
 from fgcl_utils.losses.ranks import Ranks
+from fgcl_utils.losses.tiled import TiledLosses
+
+# Up to so many pairs of rows, the direct form is faster.
+DIRECT_PAIRS = 160**2
 
 # A learnable temperature stays in the range that CLIP (Radford et al., 2021) gives it.
 LEARNABLE_TEMPERATURES = (0.01, 1.0)
@@ -133,18 +137,23 @@ class HierarchicalContrastiveLoss(nn.Module):
         if memory is not None and len(memory[0]):
             past, past_labels = memory
             labels = torch.cat([labels, self._checked(past, past_labels).to(labels)])
-        dtype = torch.promote_types(projections.dtype, torch.float32)
-        positives = Positives(labels, n_anchors, self.level_weights, self.normalization, dtype)
-
         with torch.autocast(projections.device.type, enabled=False):
-            losses = _AnchorLosses.apply(projections, self._scale(), past, positives, ranks)
+            losses, exist = _AnchorLosses.apply(
+                projections,
+                self._scale(),
+                past,
+                labels,
+                self.level_weights,
+                self.normalization,
+                ranks,
+            )
         if self.reduction == "none":
             return losses[ranks.own]
         if self.reduction == "sum":
             return losses.sum()
         if self.anchors_without_positives == "zero":
             return losses.mean()
-        return losses.sum() / positives.exist.sum().clamp_(min=1)
+        return losses.sum() / exist.sum().clamp_(min=1)
 
     def _scale(self):
         """1/τ: a number, or a tensor where it is learnt."""
@@ -186,58 +195,57 @@ class SupConLoss(HierarchicalContrastiveLoss):
 
 
 class _AnchorLosses(torch.autograd.Function):
-    """ℓᵢ of the anchors of all ranks (N,), 0 where positives do not exist."""
+    """ℓᵢ of the anchors of all ranks (N,), 0 where no positive exists; whether one does (N,)."""
 
     @staticmethod
-    def forward(ctx, projections, scale, past, positives, ranks):
+    def forward(ctx, projections, scale, past, labels, level_weights, normalization, ranks):
         rows = ranks.gather(projections)
+        n_anchors = len(rows)
         if past is not None:
             rows = torch.cat([rows, past])
-        z, inverse_length = _scaled_directions(rows, float(scale))
-        n_anchors = len(positives.exist)
-        keep = any(ctx.needs_input_grad)
-        others = LogSumExpOfOthers(z, n_anchors, float(scale), ranks, keep)
-        losses = others.value - positives.similarity(z)
-        losses = losses.masked_fill_(~positives.exist, 0.0)
-        if keep:
-            ctx.save_for_backward(z, inverse_length)
-            ctx.others, ctx.positives, ctx.ranks = others, positives, ranks
+        z, per_length = _scaled_directions(rows, float(scale))
+        arguments = z, labels, n_anchors, level_weights, normalization
+        if n_anchors * len(z) <= DIRECT_PAIRS:
+            losses = DirectLosses(*arguments)
+        else:
+            losses = TiledLosses(*arguments, float(scale), ranks)
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(z, per_length)
+            ctx.losses, ctx.ranks = losses, ranks
             ctx.scale, ctx.dtype = float(scale), projections.dtype
-        return losses
+        ctx.mark_non_differentiable(losses.exist)
+        return losses.value, losses.exist
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, weights):
-        z, inverse_length = ctx.saved_tensors
-        # What any rank makes of an anchor's loss is everybody's business.
-        weights = ctx.ranks.sum(weights.masked_fill(~ctx.positives.exist, 0.0))
-        gradient = ctx.ranks.sum(ctx.others.gradient(z, weights))
-        ctx.positives.add_gradient(gradient, z, -weights)
+    def backward(ctx, weights, _):
+        z, per_length = ctx.saved_tensors
+        # Whatever any rank makes of an anchor's loss comes back to all.
+        weights = ctx.ranks.sum(weights * ctx.losses.exist)
+        gradient = ctx.losses.gradient(z, weights)
 
-        # Of z = √scale · projection / length: along z it is the scale's, across z the projection's.
-        along = (gradient * z[: len(gradient)]).sum(1, keepdim=True) / ctx.scale
-        scale_gradient = None
-        if ctx.needs_input_grad[1]:
-            scale_gradient = along.sum() / (2 * ctx.ranks.size)
+        # z = √scale · projection / length: the gradient along z is for the scale alone, the
+        # gradient across z for the projection.
+        along = (gradient * z[: len(gradient)]).sum(1, keepdim=True).div_(ctx.scale)
+        scale_gradient = along.sum() / (2 * ctx.ranks.size) if ctx.needs_input_grad[1] else None
         own = ctx.ranks.own
-        gradient = gradient[own].addcmul_(z[own], along[own], value=-1).mul_(inverse_length[own])
-        return gradient.to(ctx.dtype), scale_gradient, None, None, None
+        gradient = gradient[own].addcmul_(z[own], along[own], value=-1).mul_(per_length[own])
+        return gradient.to(ctx.dtype), scale_gradient, None, None, None, None, None
 
 
 def _scaled_directions(rows, scale):
-    """√scale · rows / length, so that their products are cosines over temperature; √scale/length."""
+    """√scale · rows / length, whose products are cosines over temperature; √scale / length."""
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    z_per_row = math.sqrt(scale) / torch.where(length > SHORTEST, length, 1.0)
-    z = rows * z_per_row
-    if not math.isfinite(z.sum() + length.sum()):
+    if not math.isfinite(length.sum()):
         raise ValueError("projections hold NaN, infinity, or a row too long for its dtype")
-    return z, z_per_row
+    per_length = math.sqrt(scale) / torch.threshold(length, SHORTEST, 1.0)
+    return rows * per_length, per_length
 
 
 def _checked_weights(level_weights):
     weights = tuple(float(weight) for weight in level_weights)
-    falling = all(a >= b for a, b in zip(weights, weights[1:], strict=False))
+    falling = all(a >= b for a, b in itertools.pairwise(weights))
     if not weights or not (0 < weights[0] < math.inf and falling and weights[-1] >= 0):
         raise ValueError(
             f"level_weights are {weights}; they go from the finest level to the coarsest: the "

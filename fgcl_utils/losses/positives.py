@@ -6,6 +6,8 @@ Whatever depends on the class alone is kept in tables with one row a finest clas
 levels cost next to nothing.
 """
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -39,29 +41,30 @@ class Positives:
     def __init__(self, labels: Tensor, n_anchors: int, level_weights, normalization: str, dtype):
         self.code, self.parents, sizes = _nested_classes(labels)
         self.anchor_code = self.code[:n_anchors]
-        # How many positives share each level and nothing finer, for members of each class: (C, L)
-        numbers = sizes.diff(dim=1, prepend=torch.ones_like(sizes[:, :1])).to(dtype)
-        weights = torch.tensor([level_weights], dtype=dtype, device=labels.device)
+        # How many positives share a level and nothing finer, for members of each class: L of (C,)
+        within = [torch.ones_like(sizes[0]), *sizes]
+        numbers = [(n - finer).to(dtype) for finer, n in itertools.pairwise(within)]
+        weights = level_weights
         if normalization == "level":
-            weights = torch.where(numbers > 0, weights / numbers, 0.0)
-        total = (weights * numbers).sum(1, keepdim=True)
-        self.exist = (total > 0).squeeze(1).index_select(0, self.anchor_code)
-
-        coefficients = weights / total.masked_fill_(total == 0, 1.0)  # (C, L)
-        self.own = coefficients[:, 0].index_select(0, self.anchor_code)[:, None]
-        # A class sum at level l holds those of the finer levels, so it takes the difference.
-        self.steps = torch.cat(
-            [coefficients[:, :-1] - coefficients[:, 1:], coefficients[:, -1:]], 1
-        )
+            weights = [
+                torch.where(n > 0, w / n, 0.0) for w, n in zip(weights, numbers, strict=True)
+            ]
+        total = sum(w * n for w, n in zip(weights, numbers, strict=True))  # (C,)
+        self.exist = (total > 0).index_select(0, self.anchor_code)
+        total = torch.threshold(total, 0.0, 1.0)  # 1 where it is 0
+        coefficients = [w / total for w in weights]
+        self.own = coefficients[0].index_select(0, self.anchor_code)[:, None]
+        # A class sum holds those of the finer levels, so each level adds the difference only.
+        steps = [c - coarser for c, coarser in itertools.pairwise([*coefficients, 0.0])]
+        self.steps = [step[:, None] for step in steps]
 
     def similarity(self, z: Tensor) -> Tensor:
         """Σⱼ cᵢⱼ zᵢ·zⱼ for each anchor (n_anchors,), of all rows z (M, D); 0 without positives."""
         anchors = z[: len(self.anchor_code)]
-        sums = z.new_zeros(len(self.steps), z.shape[1]).index_add_(0, self.code, z)  # (C, D)
-        self.means = sums * self.steps[:, :1]  # (C, D), the anchor itself still in them
-        for level, (parent, n_classes) in enumerate(self.parents, start=1):
-            level_sums = sums.new_zeros(n_classes, sums.shape[1]).index_add_(0, parent, sums)
-            self.means.addcmul_(level_sums.index_select(0, parent), self.steps[:, level, None])
+        sums = z.new_zeros(len(self.steps[0]), z.shape[1]).index_add_(0, self.code, z)  # (C, D)
+        self.means = sums * self.steps[0]  # (C, D), the anchor itself still in them
+        for (parent, n_classes), step in zip(self.parents, self.steps[1:], strict=True):
+            self.means.addcmul_(_sums(sums, parent, n_classes), step)
         mean = self.means.index_select(0, self.anchor_code).addcmul_(anchors, self.own, value=-1)
         return mean.mul_(anchors).sum(1)
 
@@ -72,14 +75,18 @@ class Positives:
         gradient.addcmul_(self.means.index_select(0, self.anchor_code), weights)
         # As a positive: towards the anchors that it attracts, again by class sums.
         sums = torch.zeros_like(self.means).index_add_(0, self.anchor_code, anchors * weights)
-        pulls = sums * self.steps[:, :1]  # (C, D)
-        for level, (parent, n_classes) in enumerate(self.parents, start=1):
-            level_sums = sums.new_zeros(n_classes, sums.shape[1])
-            level_sums.index_add_(0, parent, sums * self.steps[:, level, None])
-            pulls += level_sums.index_select(0, parent)
+        pulls = sums * self.steps[0]  # (C, D)
+        for (parent, n_classes), step in zip(self.parents, self.steps[1:], strict=True):
+            pulls += _sums(sums * step, parent, n_classes)
         gradient.add_(pulls.index_select(0, self.anchor_code))
         # Both sums held the sample itself.
         gradient.addcmul_(anchors, self.own * weights, value=-2)
+
+
+def _sums(rows, parent, n_classes):
+    """For each row the sum over the rows of its class."""
+    sums = rows.new_zeros(n_classes, *rows.shape[1:]).index_add_(0, parent, rows)
+    return sums.index_select(0, parent)
 
 
 def _nested_classes(labels):
@@ -91,26 +98,24 @@ def _nested_classes(labels):
         The finest class of each row, 0 … C − 1.
     parents : list of L − 1 pairs (Tensor (C,) of int64, int)
         For each finest class its class at that level; the number of classes there.
-    sizes : Tensor (C, L), int64
+    sizes : list of L Tensors (C,), int64
         The number of rows in those classes.
     """
     _, code, size = labels[:, 0].unique(return_inverse=True, return_counts=True)
+    parents, sizes = [], [size]
     if labels.shape[1] == 1:
-        return code, [], size[:, None]
+        return code, parents, sizes
     example = _examples(code, len(size))
     table = labels.index_select(0, example)  # (C, L): the labels of one row of each finest class
     _check(table.index_select(0, code), labels, example.index_select(0, code))
-
-    parents, sizes = [], [size]
     for level in range(1, labels.shape[1]):
         names, parent = table[:, level].unique(return_inverse=True)
         above = table[:, level + 1 :]
         other = _examples(parent, len(names)).index_select(0, parent)
         _check(above.index_select(0, other), above, example.index_select(0, other), example)
-        level_size = size.new_zeros(len(names)).index_add_(0, parent, size)
         parents.append((parent, len(names)))
-        sizes.append(level_size.index_select(0, parent))
-    return code, parents, torch.stack(sizes, 1)
+        sizes.append(_sums(size, parent, len(names)))
+    return code, parents, sizes
 
 
 def _examples(code, n_classes):
@@ -124,8 +129,12 @@ def _check(expected, labels, others, rows=None):
     if torch.equal(expected, labels):
         return
     k = int((expected != labels).any(1).nonzero()[0])
-    first, second = sorted([int(others[k]), k if rows is None else int(rows[k])])
-    raise ValueError(
+    raise not_nested(*sorted([int(others[k]), k if rows is None else int(rows[k])]))
+
+
+def not_nested(first: int, second: int) -> ValueError:
+    """The error that names two samples which contradict each other."""
+    return ValueError(
         f"labels are not nested: samples {first} and {second} share a class but not the coarser "
         "class above it; each class must lie in one class of the next level (finest level first)"
     )
