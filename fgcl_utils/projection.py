@@ -15,6 +15,7 @@ import numpy as np
 from scipy.linalg import orthogonal_procrustes
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from fgcl_utils.runs import write_npz
 
@@ -190,8 +191,11 @@ def _tsne(points, start, seed, perplexity):
     # benchmarks/projection.py: openTSNE gives equal maps and saves seconds only in the thousands.
     from sklearn.manifold import TSNE
 
-    perplexity = min(perplexity, (len(points) - 1) / 3)
-    return TSNE(init=start, perplexity=perplexity, random_state=seed).fit_transform(points)
+    tsne = TSNE(init=start, perplexity=min(perplexity, (len(points) - 1) / 3), random_state=seed)
+    # One thread: sums, and with them the map, would depend on the number of cores. Spinning
+    # threads on a busy machine also made 1,000 points take six times as long.
+    with threadpool_limits(1):
+        return tsne.fit_transform(points)
 
 
 def _umap(points, start, seed, n_neighbors, min_dist):

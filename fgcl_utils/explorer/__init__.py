@@ -34,7 +34,8 @@ THUMB_SIZE, THUMB_QUALITY = 96, 60
 PHOTO_SIZE, PHOTO_QUALITY = 224, 70
 SHARD_SIZE = {"facts": 250, "thumb": 250, "photo": 50}  # points a shard
 BLOCK = 250  # points encoded at a time; a multiple of every shard size
-STORED_DIMENSIONS = 48  # of the vectors that distances between pins are computed from
+VECTOR_BYTES = 600_000  # for the vectors in one file that pins' distances are computed from
+LEAST_DIMENSIONS = 48  # of these vectors, however many points there are
 _HERE = Path(__file__).parent
 
 
@@ -221,16 +222,14 @@ class EmbeddingExplorer:
         parts = list(self._blocks())
         records = {kind: [r for part in parts for r in part[kind]] for kind in SHARD_SIZE}
         self._note_unreadable(records["thumb"])
-        room = size - 1.34 * sum(map(len, records["facts"] + records["thumb"]))
-        records["photo"] = self._photos_within(room / 1.34 - 40 * len(self.table), records["photo"])
-        if not any(records["photo"]):
-            del records["photo"]
-        blocks = (
-            f'<script type="text/plain" id="{name}">{_base64(shard)}</script>'
-            for kind, data in records.items()
-            for name, shard in _shards(kind, data)
-        )
-        _write(self.path, self._page("\n".join(blocks), standalone=True, kinds=records))
+        photos = records.pop("photo")
+        without = self._page(_inline(records), standalone=True, kinds=records)
+        # base64 makes four bytes of three; an offset a photo, and some bytes around each shard
+        room = (size - len(without)) * 3 / 4 - 6 * len(photos) - 200
+        photos = self._photos_within(room, photos)
+        if any(photos):
+            records["photo"] = photos
+        _write(self.path, self._page(_inline(records), standalone=True, kinds=records))
 
     def _save_folder(self):
         self.path.unlink(missing_ok=True)  # it appears last, when all that it loads is there
@@ -250,7 +249,9 @@ class EmbeddingExplorer:
 
     def _blocks(self):
         """Records of `BLOCK` points at a time, kind → list of bytes: memory stays bounded."""
-        vectors = [_stored_vectors(x) for x in self._embeddings.values()]
+        vectors = [
+            _stored_vectors(x, self._stored_dimensions(x)) for x in self._embeddings.values()
+        ]
         with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets go of the GIL
             for start in range(0, len(self.table), BLOCK):
                 rows = range(start, min(start + BLOCK, len(self.table)))
@@ -258,11 +259,15 @@ class EmbeddingExplorer:
                 facts = [self._facts(i, vectors) for i in rows]
                 yield {"facts": facts, "thumb": list(thumbs), "photo": list(photos)}
 
+    def _stored_dimensions(self, embedding):
+        affordable = VECTOR_BYTES // (len(self.methods) * len(self.table))
+        return min(embedding.shape[1], max(LEAST_DIMENSIONS, affordable))
+
     def _facts(self, i, vectors):
-        """Neighbours under each method, vectors under each method, name of the image."""
+        """Neighbours under each method, scale and vector under each method, name of the image."""
         name = str(self.table["image"].iloc[i]).encode(errors="replace")
         near = [self.neighbours[m][i].astype("<u4").tobytes() for m in self.methods]
-        return b"".join([*near, *(v[i].tobytes() for v in vectors), name])
+        return b"".join([*near, *(s[i].tobytes() + v[i].tobytes() for v, s in vectors), name])
 
     def _encoded(self, i):
         """WebP bytes of photo i at both sizes; empty where it cannot be read."""
@@ -319,7 +324,7 @@ class EmbeddingExplorer:
             centre, half = _frame(self.planes[name])
             x = self._embeddings[name]
             about = {"name": name, "dimensions": x.shape[1], "centre": centre, "half": half}
-            about["stored_dimensions"] = min(STORED_DIMENSIONS, x.shape[1])
+            about["stored_dimensions"] = self._stored_dimensions(x)
             methods.append(about | self.quality.get(name, {}))
         return {
             "title": self.title,
@@ -438,18 +443,18 @@ def _webp(photo, size, quality):
     return file.getvalue()
 
 
-def _stored_vectors(embedding):
-    """Rows (N, D) as int8 (N, up to 48), for cosine distances to two decimals.
+def _stored_vectors(embedding, dimensions):
+    """Rows (N, D) as int8 (N, up to `dimensions`) and their float32 scales (N, 1).
 
-    Wider embeddings are turned to their principal axes first (uncentred, for those keep inner
-    products best); the page normalises what it reads, so each row uses the whole range.
+    Wider embeddings are turned to their principal axes first; uncentred ones, since these keep
+    inner products best. The page multiplies back: cosine distances are then right to about 0.01.
     """
-    if embedding.shape[1] > STORED_DIMENSIONS:
+    if embedding.shape[1] > dimensions:
         _, axes = np.linalg.eigh(embedding.T @ embedding)  # ascending; (D, D)
-        embedding = embedding @ axes[:, -STORED_DIMENSIONS:]
-    largest = np.abs(embedding).max(axis=1, keepdims=True)
-    scale = np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
-    return np.round(embedding * scale).astype(np.int8)
+        embedding = embedding @ axes[:, -dimensions:]
+    scale = np.abs(embedding).max(axis=1, keepdims=True) / 127  # (N, 1)
+    whole = np.divide(embedding, scale, out=np.zeros_like(embedding), where=scale > 0)
+    return np.round(whole).astype(np.int8), scale.astype("<f4")
 
 
 def _frame(plane):
@@ -465,6 +470,15 @@ def _shards(kind, records, first=0):
         data = records[start : start + size]
         offsets = np.cumsum([4 * (len(data) + 1), *map(len, data)]).astype("<u4")
         yield f"{kind}-{part}", b"".join([offsets.tobytes(), *data])
+
+
+def _inline(records):
+    """Script blocks that never run, one a shard."""
+    return "\n".join(
+        f'<script type="text/plain" id="{name}">{_base64(shard)}</script>'
+        for kind, data in records.items()
+        for name, shard in _shards(kind, data)
+    )
 
 
 def _base64(data):

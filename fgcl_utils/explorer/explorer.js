@@ -111,7 +111,7 @@
     urls.delete(key);
   }
 
-  // facts: neighbours in the original space (uint32), reduced vectors (int8), the image's name.
+  // facts: neighbours in the original space (uint32), vectors (scale, int8), the image's name.
   const facts = new Map();
   async function factsOf(i) {
     if (!facts.has(i)) facts.set(i, readFacts(await record("facts", i)));
@@ -123,19 +123,15 @@
     const ids = new Uint32Array(bytes.slice(0, 4 * listed).buffer);
     let at = 4 * listed;
     const vectors = methods.map((method) => {
+      const [scale] = new Float32Array(bytes.slice(at, (at += 4)).buffer);
       const stored = new Int8Array(bytes.slice(at, (at += method.stored_dimensions)).buffer);
-      return unit(stored);
+      return Float32Array.from(stored, (v) => v * scale);
     });
     return {
       neighbours: methods.map((_, m) => ids.subarray(m * meta.neighbours, (m + 1) * meta.neighbours)),
       vectors,
       image: new TextDecoder().decode(bytes.subarray(at)),
     };
-  }
-
-  function unit(vector) {
-    const length = Math.hypot(...vector) || 1;
-    return Float32Array.from(vector, (v) => v / length);
   }
 
   function similarity(a, b) {

@@ -1,0 +1,296 @@
+"""What the explorer's page holds: the caller's points, names as text, photos however broken."""
+
+import base64
+import hashlib
+import io
+import itertools
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.metrics import pairwise_distances
+
+from fgcl_utils import explorer, metrics, runs
+from fgcl_utils.explorer import EmbeddingExplorer
+from fgcl_utils.explorer.__main__ import main
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</script><script>alert(2)</script>",
+    "a & b \ud800 \u2028",
+]
+
+
+def make_points(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    genus = np.arange(n) % 3
+    centres = rng.normal(size=(3, 8))
+    embeddings = {
+        "CE": (centres[genus] + 1.5 * rng.normal(size=(n, 8))).astype(np.float32),
+        "HCL": (centres[genus] + 0.5 * rng.normal(size=(n, 8))).astype(np.float32),
+    }
+    table = pd.DataFrame({"image": [f"{i}.jpg" for i in range(n)]})
+    table["species"] = [f"species {g}-{i % 2}" for i, g in enumerate(genus)]
+    table["genus"] = [f"genus {g}" for g in genus]
+    planes = {name: x[:, :2] * [3, 1] for name, x in embeddings.items()}
+    return embeddings, table, planes
+
+
+def plain_photo(i, size):
+    return Image.new("RGB", (size, 2 * size), (i, 100, 200))
+
+
+@pytest.fixture
+def points():
+    return make_points()
+
+
+@pytest.fixture
+def saved(points, tmp_path):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, photos=plain_photo, planes=planes)
+    made.save(tmp_path / "map.html")
+    return made
+
+
+def block(path, name):
+    text = path.read_text("utf-8")
+    return re.search(f'<script type="[^"]+" id="{name}">(.*?)</script>', text, re.DOTALL)[1]
+
+
+def records(shard):
+    """The records of a shard, read as its format says: count + 1 offsets, then the bytes."""
+    data = base64.b64decode(shard)
+    first = int.from_bytes(data[:4], "little")
+    offsets = np.frombuffer(data[:first], "<u4")
+    return [data[a:b] for a, b in itertools.pairwise(offsets)]
+
+
+def test_one_file_holds_every_thumbnail_and_nothing_from_elsewhere(saved):
+    thumbs = records(block(saved.path, "thumb-0"))
+    assert len(thumbs) == 60
+    assert all(thumb[8:12] == b"WEBP" for thumb in thumbs)
+    page = saved.path.read_text("utf-8")
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+
+
+def test_photos_have_the_sizes_that_are_promised(saved, tmp_path):
+    for kind, side in (("thumb-0", 96), ("photo-0", 224)):
+        image = Image.open(io.BytesIO(records(block(saved.path, kind))[5]))
+        assert image.size == (side, 2 * side)
+
+
+def test_positions_are_the_planes(saved):
+    meta = json.loads(block(saved.path, "meta"))
+    data = base64.b64decode(block(saved.path, "columns"))
+    for m, method in enumerate(meta["methods"]):
+        stored = np.frombuffer(data, "<i2", 120, offset=240 * m).reshape(60, 2)
+        plane = np.array(method["centre"]) + stored / 32767 * method["half"]
+        np.testing.assert_allclose(plane, saved.planes[method["name"]], atol=method["half"] / 32767)
+
+
+def test_neighbours_and_distances_are_those_of_the_original_space(saved, points):
+    embeddings, _, _ = points
+    for row, facts in enumerate(records(block(saved.path, "facts-0"))):
+        at = 4 * 12 * 2
+        near = np.frombuffer(facts[:at], "<u4").reshape(2, 12)
+        for m, x in enumerate(embeddings.values()):
+            distance = pairwise_distances(x[[row]], x, metric="cosine")[0]
+            distance[row] = np.inf
+            np.testing.assert_allclose(distance[near[m]], np.sort(distance)[:12], atol=1e-5)
+            at += 4 + 8
+        assert facts[at:].decode() == f"{row}.jpg"
+
+
+def test_stored_vectors_keep_cosine_distances():
+    rng = np.random.default_rng(1)
+    wide = rng.normal(size=(200, 30)) @ rng.normal(size=(30, 400)) + 0.2 * rng.normal(
+        size=(200, 400)
+    )
+    unit = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float32)
+    whole, scale = explorer._stored_vectors(unit, 48)
+    assert whole.shape == (200, 48)
+    stored = whole * scale
+    np.testing.assert_allclose(stored @ stored.T, unit @ unit.T, atol=0.02)
+
+
+def test_outliers_are_those_of_metrics(points):
+    embeddings, table, planes = points
+    train, train_table, _ = make_points(n=90, seed=7)
+    made = EmbeddingExplorer(embeddings, table, planes=planes, train=train, train_table=train_table)
+    for name, x in embeddings.items():
+        expected = metrics.nearest_centroid_outliers(
+            train[name], train_table["genus"], x, table["genus"]
+        )
+        np.testing.assert_array_equal(made.outliers[name], expected)
+
+
+def test_outliers_of_another_rule_are_taken_as_given(points):
+    embeddings, table, planes = points
+    given = {name: np.arange(60) % 7 == 0 for name in embeddings}
+    made = EmbeddingExplorer(embeddings, table, planes=planes, outliers=given)
+    for name in embeddings:
+        np.testing.assert_array_equal(made.outliers[name], given[name])
+
+
+def test_hostile_names_never_leave_their_block(points, tmp_path):
+    embeddings, table, planes = points
+    table["species"] = [HOSTILE[i % 3] for i in range(60)]
+    table["genus"] = [f"{HOSTILE[i % 3]} genus" for i in range(60)]
+    table["image"] = HOSTILE[0]
+    made = EmbeddingExplorer(embeddings, table, planes=planes, title=HOSTILE[1])
+    page = made.save(tmp_path / "hostile.html").read_text("utf-8")
+    clean = EmbeddingExplorer(*points[:2], planes=planes).save(tmp_path / "clean.html")
+    assert page.count("<script") == clean.read_text("utf-8").count("<script")
+    assert "<img src=x" not in page
+    meta = json.loads(block(tmp_path / "hostile.html", "meta"))
+    assert set(meta["species"]) == set(HOSTILE)
+
+
+def test_files_are_found_turned_upright_and_the_broken_ones_are_listed(points, tmp_path):
+    embeddings, table, planes = points
+    for i in range(57):
+        image = Image.new("RGB", (300, 150), (4 * i, 0, 0))
+        exif = Image.Exif()
+        exif[0x0112] = 6  # the camera was held on its side
+        image.save(tmp_path / f"{i}.jpg", exif=exif)
+    (tmp_path / "57.jpg").write_bytes(b"no image at all")
+    (tmp_path / "58.jpg").write_bytes((tmp_path / "0.jpg").read_bytes()[:200])
+    made = EmbeddingExplorer(embeddings, table, data_root=tmp_path, planes=planes)
+    path = made.save(tmp_path / "out" / "map.html")
+    assert made.unreadable == ["57.jpg", "58.jpg", "59.jpg"]
+    assert json.loads(block(path, "meta"))["unreadable"] == {"count": 3, "names": made.unreadable}
+    thumbs = records(block(path, "thumb-0"))
+    assert [i for i, thumb in enumerate(thumbs) if not thumb] == [57, 58, 59]
+    assert Image.open(io.BytesIO(thumbs[0])).size == (96, 192)
+
+
+def test_a_file_keeps_to_its_size_and_gives_outliers_the_better_photos(points, tmp_path):
+    def noisy(i, size):
+        pixels = np.random.default_rng(i).integers(0, 255, (size, size, 3), dtype=np.uint8)
+        return Image.fromarray(pixels)
+
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, photos=noisy, planes=planes)
+    path = made.save(tmp_path / "small.html", size_mb=1.2)
+    assert path.stat().st_size < 1.2e6
+    kept = [r for part in range(2) for r in records(block(path, f"photo-{part}"))]
+    outlier = np.any(list(made.outliers.values()), axis=0)
+    assert 0 < sum(map(bool, kept)) < 60
+    assert all(kept[i] for i in np.flatnonzero(outlier)) or not any(
+        kept[i] for i in np.flatnonzero(~outlier)
+    )
+
+
+def test_a_folder_holds_the_same_records_in_shards(saved, points, tmp_path):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, photos=plain_photo, planes=planes)
+    path = made.save(tmp_path / "folder", standalone=False)
+    assert path == tmp_path / "folder" / "index.html"
+    assert path.stat().st_size < saved.path.stat().st_size
+    for name in ("facts-0", "thumb-0", "photo-0", "photo-1"):
+        script = (path.parent / "shards" / f"{name}.js").read_text()
+        called, data = re.fullmatch(r'explorerShard\("([a-z]+-\d+)","([^"]*)"\)', script).groups()
+        assert called == name
+        assert records(data) == records(block(saved.path, name))
+
+
+def test_saving_again_leaves_no_stale_shard_and_touches_nothing_else(points, tmp_path):
+    embeddings, table, planes = points
+    stale, kept = tmp_path / "shards" / "photo-7.js", tmp_path / "shards" / "notes.js"
+    stale.parent.mkdir()
+    stale.touch()
+    kept.touch()
+    EmbeddingExplorer(embeddings, table, planes=planes).save(tmp_path, standalone=False)
+    assert kept.exists()
+    assert not stale.exists()
+
+
+def test_the_policy_names_the_very_code_in_the_page(saved):
+    page = saved.path.read_text("utf-8")
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', page)[1]
+    script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    style = re.findall(r"<style>(.*?)</style>", page, re.DOTALL)
+    for code in (*script, *style):
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert len(script) == len(style) == 1
+    assert "unsafe" not in policy
+    assert "connect-src 'none'" in policy
+
+
+def test_equal_input_gives_an_equal_file(points, tmp_path):
+    embeddings, table, planes = points
+    pages = [
+        EmbeddingExplorer(embeddings, table, photos=plain_photo, planes=planes)
+        .save(tmp_path / f"{copy}.html")
+        .read_bytes()
+        for copy in range(2)
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_a_notebook_shows_a_frame_with_a_relative_address(saved, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert 'src="map.html"' in saved._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda e, t, p: ({}, t, p), "1 to 8 methods"),
+        (lambda e, t, p: (e, t.drop(columns="genus"), p), "no column 'genus'"),
+        (lambda e, t, p: (e, t.iloc[:50], p), "60 rows and its table 50"),
+        (lambda e, t, p: (e, t, {"CE": p["CE"]}), "planes has no 'HCL'"),
+        (lambda e, t, p: (e | {"CE": np.full((60, 8), np.nan)}, t, p), "not finite in 60 rows"),
+    ],
+)
+def test_bad_input_says_what_is_wrong(points, change, message):
+    embeddings, table, planes = change(*points)
+    with pytest.raises(ValueError, match=message):
+        EmbeddingExplorer(embeddings, table, planes=planes)
+
+
+def test_train_needs_its_labels(points):
+    embeddings, table, planes = points
+    with pytest.raises(ValueError, match="train_table"):
+        EmbeddingExplorer(embeddings, table, planes=planes, train=embeddings)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Run folders of two methods on a small rendered data set, as training leaves them."""
+    settings = runs.Settings(dials={"n_species": 12, "n_images": 180}, run_name="small")
+    dataset = runs.load_dataset(settings)
+    rng = np.random.default_rng(0)
+    for method in ("ce", "hcl"):
+        folder = tmp_path / "small" / method / "seed-0"
+        arrays = {}
+        for split in ("train", "test"):
+            rows = dataset.indices(split)
+            arrays |= {split: rng.normal(size=(len(rows), 6)), f"{split}_index": rows}
+        runs.write_npz(folder / "embeddings.npz", arrays)
+        settings_of_run = {"settings": {"dials": settings.dials, "run_name": "small"}}
+        runs.write_json(folder / "config.json", settings_of_run)
+        runs.write_json(folder / "metrics.json", {})
+    return tmp_path / "small"
+
+
+def test_the_command_makes_the_page_of_finished_runs(study):
+    command = [sys.executable, "-m", "fgcl_utils.explorer", str(study)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    meta = json.loads(block(study / "explorer.html", "meta"))
+    assert [method["name"] for method in meta["methods"]] == ["CE", "HCL"]
+    assert done.stdout.strip().endswith("explorer.html")
+
+
+def test_the_command_says_where_runs_would_be(tmp_path):
+    with pytest.raises(SystemExit, match="holds no finished run with seed 0"):
+        main([str(tmp_path / "nothing")])
