@@ -91,7 +91,7 @@ class HierarchicalContrastiveLoss(nn.Module):
     @property
     def temperature(self) -> float:
         """τ, as it is now."""
-        return self._temperature if self.log_scale is None else math.exp(-float(self.log_scale))
+        return self._temperature if self.log_scale is None else math.exp(-self.log_scale.item())
 
     # One opaque step for torch.compile, which would unroll the tiles.
     @torch.compiler.disable
@@ -137,16 +137,9 @@ class HierarchicalContrastiveLoss(nn.Module):
         if memory is not None and len(memory[0]):
             past, past_labels = memory
             labels = torch.cat([labels, self._checked(past, past_labels).to(labels)])
-        with torch.autocast(projections.device.type, enabled=False):
-            losses, exist = _AnchorLosses.apply(
-                projections,
-                self._scale(),
-                past,
-                labels,
-                self.level_weights,
-                self.normalization,
-                ranks,
-            )
+        losses, exist = _AnchorLosses.apply(
+            projections, self._scale(), past, labels, self.level_weights, self.normalization, ranks
+        )
         if self.reduction == "none":
             return losses[ranks.own]
         if self.reduction == "sum":
@@ -205,10 +198,12 @@ class _AnchorLosses(torch.autograd.Function):
             rows = torch.cat([rows, past])
         z, per_length = _scaled_directions(rows, float(scale))
         arguments = z, labels, n_anchors, level_weights, normalization
-        if n_anchors * len(z) <= DIRECT_PAIRS:
-            losses = DirectLosses(*arguments)
-        else:
-            losses = TiledLosses(*arguments, float(scale), ranks)
+        # Autocast would lower the products to bfloat16, whatever the dtype of z.
+        with torch.autocast(z.device.type, enabled=False):
+            if n_anchors * len(z) <= DIRECT_PAIRS:
+                losses = DirectLosses(*arguments)
+            else:
+                losses = TiledLosses(*arguments, float(scale), ranks)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(z, per_length)
             ctx.losses, ctx.ranks = losses, ranks
@@ -222,7 +217,8 @@ class _AnchorLosses(torch.autograd.Function):
         z, per_length = ctx.saved_tensors
         # Whatever any rank makes of an anchor's loss comes back to all.
         weights = ctx.ranks.sum(weights * ctx.losses.exist)
-        gradient = ctx.losses.gradient(z, weights)
+        with torch.autocast(z.device.type, enabled=False):
+            gradient = ctx.losses.gradient(z, weights)
 
         # z = √scale · projection / length: the gradient along z is for the scale alone, the
         # gradient across z for the projection.

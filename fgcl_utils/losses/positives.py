@@ -44,11 +44,10 @@ class Positives:
         # How many positives share a level and nothing finer, for members of each class: L of (C,)
         within = [torch.ones_like(sizes[0]), *sizes]
         numbers = [(n - finer).to(dtype) for finer, n in itertools.pairwise(within)]
-        weights = level_weights
+        # Without positives at a level its coefficient is 0: w / total would be large and cancel.
+        weights = [w * n.clamp(max=1) for w, n in zip(level_weights, numbers, strict=True)]
         if normalization == "level":
-            weights = [
-                torch.where(n > 0, w / n, 0.0) for w, n in zip(weights, numbers, strict=True)
-            ]
+            weights = [w / n.clamp(min=1) for w, n in zip(weights, numbers, strict=True)]
         total = sum(w * n for w, n in zip(weights, numbers, strict=True))  # (C,)
         self.exist = (total > 0).index_select(0, self.anchor_code)
         total = torch.threshold(total, 0.0, 1.0)  # 1 where it is 0
