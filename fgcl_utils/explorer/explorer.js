@@ -1585,7 +1585,7 @@
       query: fields.get("q") ?? "",
       chosen: codes("i", n)[0] ?? -1,
       pins: [...new Set(codes("pin", n))].slice(0, MOST_PINS),
-      tab: fields.get("tab") in TABS ? fields.get("tab") : "compare",
+      tab: Object.hasOwn(TABS, fields.get("tab")) ? fields.get("tab") : "compare",
     });
   }
 
