@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import shutil
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -10,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fgcl_utils import datasets, synthetic
-from fgcl_utils.datasets import ImageError, load_dataset
+from fgcl_utils import synthetic
+from fgcl_utils.datasets import ImageError, checks, load_dataset, pixels
 
 DIALS = synthetic.Dials(n_species=12, n_images=84)
 
@@ -313,7 +314,7 @@ def test_the_split_does_not_depend_on_the_order_of_rows_or_on_other_species(load
 )
 def test_few_images_serve_train_then_test_then_val(n, counts):
     table = pd.DataFrame({"species": "a", "image": [f"{i}.jpg" for i in range(n)]})
-    split = pd.Series(datasets._stratified_split(table, seed=0))
+    split = pd.Series(checks.stratified_split(table, seed=0))
     assert tuple((split == name).sum() for name in ("train", "val", "test")) == counts
 
 
@@ -521,7 +522,7 @@ def test_any_label_survives_the_file(load, root, rows, species, separator):
     )
     write_csv(root / "photos.csv", [(i, of[s], g) for i, s, g in rows], separator=separator)
     read = load().table["species"]
-    expected = [datasets.unicodedata.normalize("NFC", of[s].strip()) for _, s, _ in rows]
+    expected = [unicodedata.normalize("NFC", of[s].strip()) for _, s, _ in rows]
     assert read.tolist() == expected
 
 
@@ -550,13 +551,13 @@ def test_images_are_resized_by_their_shorter_side_and_cropped_to_the_centre(tmp_
     top, left = (height - 20) // 2, (width - 20) // 2
     resized = np.asarray(photo.resize((width, height), Image.Resampling.LANCZOS))
     expected = resized[top : top + 20, left : left + 20].astype(int)
-    assert abs(datasets.square_image(tmp_path / "photo.png", 20) - expected).max() <= 1
+    assert abs(pixels.square_image(tmp_path / "photo.png", 20) - expected).max() <= 1
 
 
 def test_resizing_antialiases(tmp_path):
     board = (np.indices((256, 256)).sum(0) % 2 * 255).astype(np.uint8)
     Image.fromarray(board).save(tmp_path / "board.png")
-    grey = datasets.square_image(tmp_path / "board.png", 16)
+    grey = pixels.square_image(tmp_path / "board.png", 16)
     assert abs(grey.astype(int) - 127).max() <= 4
 
 
@@ -586,9 +587,9 @@ def test_every_kind_of_pixel_becomes_rgb(tmp_path):
     }
     for name, image in kinds.items():
         image.save(tmp_path / name)
-        pixels = datasets.square_image(tmp_path / name, 4).astype(int)
-        assert pixels.shape == (4, 4, 3), name
-        assert abs(pixels - 128).max() <= 2, name
+        square = pixels.square_image(tmp_path / name, 4).astype(int)
+        assert square.shape == (4, 4, 3), name
+        assert abs(square - 128).max() <= 2, name
 
 
 def test_transparency_is_laid_on_white(tmp_path):
@@ -597,19 +598,19 @@ def test_transparency_is_laid_on_white(tmp_path):
     palette.putpalette([0, 0, 0])
     palette.save(tmp_path / "palette.png", transparency=0)
     for name in ("clear.png", "palette.png"):
-        assert (datasets.square_image(tmp_path / name, 4) == 255).all()
+        assert (pixels.square_image(tmp_path / name, 4) == 255).all()
 
 
 def test_a_long_strip_does_not_become_a_huge_image(tmp_path):
     Image.new("L", (1, 20_000), 7).save(tmp_path / "strip.png")
-    assert (datasets.square_image(tmp_path / "strip.png", 224) == 7).all()
+    assert (pixels.square_image(tmp_path / "strip.png", 224) == 7).all()
 
 
 def test_images_are_decoded_once_and_again_when_a_file_changes(load, root, rows, monkeypatch):
     save_photo(root / rows[0][0], format="BMP")  # a BMP's size does not depend on its colours
     first = load().images(8)
     with monkeypatch.context() as patch:
-        patch.setattr(datasets, "square_image", None)
+        patch.setattr(pixels, "square_image", None)
         again = load(split_seed=5).images(8)
     assert (again == first).all() and again.filename == first.filename
     save_photo(root / rows[0][0], format="BMP", colour=(1, 2, 3))
@@ -633,7 +634,7 @@ def test_an_interruption_leaves_no_half_file(load, monkeypatch, error):
     def interrupted(path, size):
         raise error
 
-    monkeypatch.setattr(datasets, "square_image", interrupted)
+    monkeypatch.setattr(pixels, "square_image", interrupted)
     data = load()
     with pytest.raises(error):
         data.images(8)

@@ -1,0 +1,267 @@
+"""Every source of images as one table: image, species, genus, split.
+
+`load_dataset` reads a source and checks it; the `ImageDataset` it returns hands out labels, square
+images for training (decoded once into a memory-mapped cache) and single photos for looking at.
+
+The way of a photo: `sources` read what describes it, `checks` make sure that it can be used,
+`pixels` decode it.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from fgcl_utils import synthetic
+from fgcl_utils.datasets import checks, pixels, sources
+from fgcl_utils.datasets.checks import SPLITS, ImageError
+from fgcl_utils.datasets.pixels import open_rgb
+from fgcl_utils.datasets.sources import DATASETS
+from fgcl_utils.taxonomy import Taxonomy
+
+__all__ = ["DATASETS", "SPLITS", "ImageDataset", "ImageError", "load_dataset", "open_rgb"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageDataset:
+    """A checked table of images with nested labels.
+
+    Parameters
+    ----------
+    name : str
+        One of `DATASETS`.
+    data_root : Path or None
+        Folder that the table's image paths are relative to; None for synthetic.
+    table : DataFrame
+        Columns image, species, genus, split (train, val or test), one row per image; df20_mini
+        adds observation (photos of one find share it). RangeIndex.
+    taxonomy : Taxonomy
+        Levels species and genus.
+    labels : ndarray of int64, shape (N, 2)
+        Species and genus codes of every row.
+    cache_dir : Path
+        Decoded images go to ``cache_dir/images``.
+    dials : synthetic.Dials or None
+        Settings of the rendered images; None for photos.
+    """
+
+    name: str
+    data_root: Path | None
+    table: pd.DataFrame = field(repr=False)
+    taxonomy: Taxonomy = field(repr=False)
+    labels: np.ndarray = field(repr=False)
+    cache_dir: Path = field(repr=False)
+    dials: synthetic.Dials | None = None
+
+    def __len__(self):
+        return len(self.table)
+
+    def indices(self, split: str) -> np.ndarray:
+        """Row numbers of a split, int64, ascending; empty if the data has no such images."""
+        if split not in SPLITS:
+            raise ValueError(f"unknown split {split!r}; there are {', '.join(SPLITS)}.")
+        return np.flatnonzero(self.table["split"] == split)
+
+    def images(self, image_size: int) -> np.ndarray:
+        """All images as squares: the shorter side resized to `image_size`, centre-cropped.
+
+        The first call decodes (or renders) every image into a file of the cache, named after
+        what it was made from; later calls open that file.
+
+        Returns
+        -------
+        memmap of uint8, shape (N, image_size, image_size, 3)
+            Read-only; ``images[rows]`` is an array in memory.
+
+        Raises
+        ------
+        ImageError
+            If images cannot be decoded; all of them are listed.
+        OSError
+            If the disk is too full for the cache file.
+        """
+        if image_size < 1:
+            raise ValueError(f"image_size must be at least 1 pixel, not {image_size}.")
+        key = self._source_hash(with_times=True)[:16]
+        path = self.cache_dir / "images" / f"{self.name}-{key}-{image_size}.npy"
+        if not path.exists():
+            with pixels.new_array(path, (len(self), image_size, image_size, 3)) as array:
+                fill = self._decode_into if self.dials is None else self._render_into
+                fill(array)
+        return np.load(path, mmap_mode="r")
+
+    def photo(self, i: int, size: int) -> Image.Image:
+        """Image `i` in RGB, upright and uncropped, its shorter side at most `size` pixels.
+
+        Raises
+        ------
+        ImageError
+            If the file is gone or cannot be decoded.
+        """
+        if self.dials is not None:
+            return Image.fromarray(synthetic.render(self.dials, np.array([i]), size)[0])
+        name = self.table["image"].iloc[i]
+        try:
+            image = open_rgb(self.data_root / name, size)
+        except Exception as error:  # as in _decode_into
+            raise ImageError(f"{self.data_root / name} cannot be read: {error}") from error
+        scale = min(1, size / min(image.size))
+        shape = [max(1, round(side * scale)) for side in image.size]
+        return image.resize(shape, Image.Resampling.LANCZOS, reducing_gap=3)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hex hash of the table and what its images are made from; equal on another machine."""
+        text = self.table.to_csv(index=False) + self._source_hash(with_times=False)
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+    def summary(self) -> dict:
+        """What a run folder records about its data; JSON-serialisable."""
+        counts = self.table["split"].value_counts()
+        per_species = self.table["species"].value_counts().sort_index()
+        return {
+            "name": self.name,
+            "data_root": None if self.data_root is None else str(self.data_root),
+            "dials": None if self.dials is None else asdict(self.dials),
+            "fingerprint": self.fingerprint,
+            "n_images": {split: int(counts.get(split, 0)) for split in SPLITS},
+            "levels": list(self.taxonomy.levels),
+            "species": list(self.taxonomy.names[0]),
+            "genus": list(self.taxonomy.names[1]),
+            "images_per_species": {name: int(n) for name, n in per_species.items()},
+        }
+
+    def _source_hash(self, with_times: bool) -> str:
+        """Hash of everything the pixels depend on.
+
+        Files are known by name and size; the cache adds their times, which another machine's
+        copy does not share. Rendered images are known by their dials and the first few of them.
+        """
+        digest = hashlib.sha256(f"decoding {pixels.VERSION}".encode())
+        if self.dials is not None:
+            few = synthetic.render(self.dials, np.arange(min(6, len(self))), 32)
+            digest.update(repr(self.dials).encode() + few.tobytes())
+            return digest.hexdigest()
+        if with_times:
+            digest.update(os.fsencode(self.data_root.resolve()))
+        for name in self.table["image"]:
+            status = os.stat(self.data_root / name)
+            time = status.st_mtime_ns if with_times else ""
+            digest.update(f"{name}\0{status.st_size}\0{time}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()
+
+    def _decode_into(self, array):
+        """Fill `array` (N, S, S, 3) from the files, in threads: Pillow lets go of the GIL."""
+
+        def decode(i):
+            try:
+                array[i] = pixels.square_image(self.data_root / names[i], array.shape[1])
+            # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error,
+            # DecompressionBombError and others: whatever it was, the file goes on the list.
+            except Exception as error:
+                return f"{names[i]}: {error}"
+
+        names = self.table["image"].tolist()
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            jobs = pool.map(decode, range(len(names)))
+            failures = [text for text in pixels.progress(jobs, "decoding", array) if text]
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C ends at once, not after the last image
+        if failures:
+            raise ImageError(
+                f"{len(failures)} of {len(names)} images under {self.data_root} cannot be read:\n"
+                + checks.listed(failures)
+                + "\nReplace these files or take them out of the table."
+            )
+
+    def _render_into(self, array):
+        rows = np.arange(len(array))
+        for start in pixels.progress(range(0, len(array), 256), "rendering", array):
+            batch = rows[start : start + 256]
+            array[batch] = synthetic.render(self.dials, batch, array.shape[1])
+
+
+def load_dataset(
+    dataset: str = "synthetic",
+    data_root: str | Path | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    metadata: str | Mapping[str, str] | None = None,
+    dials: synthetic.Dials | None = None,
+    split_seed: int = 0,
+    cache_dir: str | Path = ".cache",
+) -> ImageDataset:
+    """Read a source of images into one checked table.
+
+    Parameters
+    ----------
+    dataset : {"synthetic", "grocery", "df20_mini", "csv", "folder"}
+        - synthetic: rendered fungi, no file needed;
+        - grocery: a clone of the Grocery Store dataset (Klasson et al., WACV 2019);
+        - df20_mini: DF20-Mini with its published metadata (Picek et al., WACV 2022); a class is
+          a ``scientificName``, since ``species`` is blank or a synonym in some rows;
+        - csv: a table with columns image, species, genus and perhaps split;
+        - folder: ``genus/species/*.jpg`` or ``{train,val,test}/genus/species/*.jpg``.
+    data_root : path
+        Where the files are. For csv the file itself, or the folder that holds it.
+    columns : mapping, csv only
+        Our column name to the file's, such as ``{"image": "path", "genus": "family"}``.
+    metadata : str or mapping, csv and df20_mini only
+        The CSV file's name where data_root holds several; for df20_mini one a split,
+        ``{"train": "...csv", "test": "...csv"}``. Relative to data_root.
+    dials : synthetic.Dials, synthetic only
+        What to render; ``Dials()`` by default.
+    split_seed : int
+        Seed of the split, where the source has none: 70 % train, 10 % val, 20 % test of every
+        species. A split that the source has is taken as it is.
+    cache_dir : path
+        Decoded images go to ``cache_dir/images``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If data_root or a file that describes the data does not exist.
+    ImageError
+        If images are missing; all of them are listed.
+    ValueError
+        If the data is not usable: the message names the file, the row and the mend.
+    """
+    sources.check_arguments(dataset, data_root, columns=columns, metadata=metadata, dials=dials)
+    root = None
+    if dataset == "synthetic":
+        dials = synthetic.Dials() if dials is None else dials
+        table = synthetic.make_table(dials)
+    else:
+        root = Path(data_root).expanduser()
+        if not root.exists():
+            raise FileNotFoundError(
+                f"data_root {str(root)!r} does not exist. {sources.ROOT_HINT[dataset]}"
+            )
+        if dataset != "csv" and not root.is_dir():
+            raise ValueError(f"data_root {str(root)!r} is a file. {sources.ROOT_HINT[dataset]}")
+        if dataset == "grocery":
+            root, table = sources.read_grocery(root)
+        elif dataset == "df20_mini":
+            table = sources.read_df20_mini(root, metadata)
+        elif dataset == "csv":
+            root, table = sources.read_csv(root, columns or {}, metadata)
+        else:
+            table = sources.read_folder(root)
+        table = checks.tidy(table, root, sources.ROOT_HINT[dataset])
+        table["image"] = checks.existing_files(root, table["image"])
+        checks.check_no_duplicates(table)
+    taxonomy = Taxonomy.from_table(table)
+    table["split"] = checks.splits(table, split_seed)
+    checks.check_splits(table)
+    kept = ["image", "species", "genus", "split", *table.columns.intersection(["observation"])]
+    table = table[kept].reset_index(drop=True)
+    labels = taxonomy.encode(table)
+    return ImageDataset(dataset, root, table, taxonomy, labels, Path(cache_dir), dials)
