@@ -5,12 +5,14 @@ with timm's own classes: a ViT and a Swin small enough to be trained from scratc
 """
 
 import difflib
+import itertools
 import sys
 from pathlib import Path
 
 import timm
 import torch
 from timm.data import resolve_model_data_config
+from timm.layers import PatchEmbed
 from timm.models import load_checkpoint, register_model
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
@@ -22,11 +24,29 @@ class ModelError(ValueError):
     """A model that does not exist, does not take the image size, or has no such weights."""
 
 
+class ConvStem(PatchEmbed):
+    """Patch embedding by three strided convolutions instead of one linear map per patch.
+
+    A ViT trained from scratch on a few thousand photos learns far faster with it (Xiao et al.
+    2021, "Early convolutions help transformers see better").
+    """
+
+    def __init__(self, *args, in_chans=3, embed_dim=64, **kwargs):
+        super().__init__(*args, in_chans=in_chans, embed_dim=embed_dim, **kwargs)
+        widths = (in_chans, embed_dim // 4, embed_dim // 2, embed_dim)
+        layers = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))  # stride 8 in all
+
+
 @register_model
 def vit_demo_patch8_64(pretrained=False, **kwargs):
     """ViT of 64 tokens at 64 px for the embedded data set; there are no pretrained weights."""
     args = {"img_size": 64, "patch_size": 8, "embed_dim": 64, "depth": 6, "num_heads": 4}
-    return _untrained(VisionTransformer, pretrained, args | {"global_pool": "avg"}, kwargs)
+    args |= {"embed_layer": ConvStem, "global_pool": "avg", "class_token": False}
+    return _untrained(VisionTransformer, pretrained, args, kwargs)
 
 
 @register_model
