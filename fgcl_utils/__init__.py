@@ -1,2 +1,1 @@
 """Contrastive learning for fine-grained recognition: the working parts of the study."""
-
