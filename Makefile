@@ -43,7 +43,7 @@ run: $(EXECUTED)  ## run the notebooks only, into executed/
 test: $(INSTALLED)  ## run every test (installs a Chromium for them if there is none)
 	@$(BIN)/python tests/chromium.py || $(BIN)/playwright install chromium \
 	  || echo "No Chromium: the browser tests will fail and say how to install one." >&2
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 lint: $(INSTALLED)  ## check style and formatting
 	$(BIN)/ruff check .

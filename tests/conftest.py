@@ -1,8 +1,4 @@
-"""Shared fixtures: a browser without a network, and the study executed once with tiny parameters.
-
-Tests that use `executed` or `book` belong to the xdist group "book", so that the notebooks run once
-and not once a worker.
-"""
+"""A browser without a network, and the study executed once with tiny parameters."""
 
 import os
 import shutil
@@ -13,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 from chromium import HOW_TO_INSTALL, find_chromium
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
+TOOLS = Path(sys.executable).parent
 NOTEBOOKS = ["00_data_exploration", "01_ce_baseline", "02_supcon", "03_hcl", "04_evaluation"]
 # The smallest study that still has six genera with two species each and every split.
 TINY = {
@@ -66,34 +64,49 @@ def page(browser):
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory):
+def run_once(tmp_path_factory):
+    """Run an action in the first worker that asks for it, while the others wait for its outcome.
+
+    The action gets a folder that all workers share and returns what went wrong, or None.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def run(name, action):
+        outcome = shared / f"{name}.outcome"
+        with FileLock(shared / f"{name}.lock"):
+            if not outcome.exists():
+                outcome.write_text(action(shared) or "", encoding="utf-8")
+        if problem := outcome.read_text(encoding="utf-8"):
+            pytest.fail(problem, pytrace=False)
+        return shared
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def project(run_once):
     """A copy of the project without anything that was built."""
-    copy = tmp_path_factory.mktemp("study") / "project"
-    built = [
-        "executed",
-        "runs",
-        "_*build",
-        ".*cache",
-        "*.egg-info",
-        "__pycache__",
-        ".git",
-        "*venv*",
-    ]
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*built))
-    (copy / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
-    return copy
+
+    def copy(shared):
+        built = ["executed", "runs", "_build", "build", "*.egg-info", "__pycache__"]
+        hidden = [".git", ".*cache", ".venv*", "venv*"]
+        shutil.copytree(ROOT, shared / "project", ignore=shutil.ignore_patterns(*built, *hidden))
+        (shared / "project" / "executed").mkdir()
+        (shared / "project" / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
+
+    return run_once("project", copy) / "project"
 
 
 @pytest.fixture(scope="session")
 def papermill(project):
-    """Run ``papermill`` on a notebook as a reader would; return the completed process."""
+    """Run ``papermill`` as a reader would, in the project's folder; return the ended process."""
 
-    def run(notebook, *arguments, output=None):
-        source, target = f"notebooks/{notebook}.ipynb", output or f"executed/{notebook}.ipynb"
-        (project / "executed").mkdir(exist_ok=True)
+    def run(notebook, output, *arguments):
         options = ["--no-progress-bar", "-k", "python3", "-f", "tiny.yaml"]
         return subprocess.run(
-            [sys.executable, "-m", "papermill", *options, source, target, *arguments],
+            [TOOLS / "papermill", *options, f"notebooks/{notebook}.ipynb", output, *arguments],
             cwd=project,
             env=os.environ | {"PYTHONPATH": str(project)},
             capture_output=True,
@@ -104,24 +117,33 @@ def papermill(project):
 
 
 @pytest.fixture(scope="session")
-def executed(project, papermill):
+def executed(project, papermill, run_once):
     """The project with its five notebooks executed in executed/."""
-    for notebook in NOTEBOOKS:
-        result = papermill(notebook)
-        assert result.returncode == 0, f"{notebook} failed:\n{result.stderr[-4000:]}"
+
+    def execute(_):
+        for notebook in NOTEBOOKS:
+            result = papermill(notebook, f"executed/{notebook}.ipynb")
+            if result.returncode:
+                return f"{notebook} failed:\n{result.stderr[-4000:]}"
+
+    run_once("executed", execute)
     return project
 
 
 @pytest.fixture(scope="session")
-def book(executed):
-    """Folder of the book built from them, warnings as errors as in the Makefile."""
-    command = [sys.executable, "-m", "jupyter_book.cli.main", "build", "."]
-    result = subprocess.run(
-        [*command, "--all", "-W", "--keep-going"],
-        cwd=executed,
-        env=os.environ | {"PYTHONPATH": str(executed)},
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-4000:]
+def book(executed, run_once):
+    """Folder of the book built from them, with warnings as errors as in the Makefile."""
+
+    def build(_):
+        result = subprocess.run(
+            [TOOLS / "jupyter-book", "build", ".", "--all", "-W", "--keep-going"],
+            cwd=executed,
+            env=os.environ | {"PYTHONPATH": str(executed)},
+            capture_output=True,
+            text=True,
+        )
+        if result.returncode:
+            return result.stdout[-1000:] + result.stderr[-4000:]
+
+    run_once("book", build)
     return executed / "_build" / "html"

@@ -14,7 +14,7 @@ from fgcl_utils.runs import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-in_group = pytest.mark.xdist_group("book")
+slow = pytest.mark.slow
 all_notebooks = pytest.mark.parametrize("name", NOTEBOOKS)
 
 
@@ -81,8 +81,7 @@ def test_profiles_are_valid(path):
 # --- as executed ------------------------------------------------------------------------------
 
 
-@in_group
-@pytest.mark.slow
+@slow
 @all_notebooks
 def test_runs_with_tiny_parameters(executed, name):
     cells = [c for c in nbformat.read(executed / f"executed/{name}.ipynb", 4).cells]
@@ -92,8 +91,7 @@ def test_runs_with_tiny_parameters(executed, name):
     assert any("image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for o in shown)
 
 
-@in_group
-@pytest.mark.slow
+@slow
 def test_run_folders_hold_what_is_promised(executed):
     study = executed / "runs" / TINY["run_name"]
     assert (study / "dataset.json").is_file()
@@ -110,17 +108,16 @@ def test_run_folders_hold_what_is_promised(executed):
     assert "reduction_vs_ce" in evaluation["methods"]["hcl"]
 
 
-@in_group
-@pytest.mark.slow
-def test_a_finished_run_is_loaded_not_trained_again(executed, papermill):
+@slow
+def test_a_finished_run_is_loaded_not_trained_again(executed, papermill, tmp_path):
     metrics = executed / "runs" / TINY["run_name"] / "hcl" / "seed-0" / "metrics.json"
     before = metrics.stat().st_mtime_ns
-    result = papermill("03_hcl", output="again.ipynb")
+    result = papermill("03_hcl", tmp_path / "again.ipynb")
     assert result.returncode == 0, result.stderr[-3000:]
     assert metrics.stat().st_mtime_ns == before
 
 
-@pytest.mark.slow
+@slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -131,17 +128,19 @@ def test_a_finished_run_is_loaded_not_trained_again(executed, papermill):
     ],
     ids=["unknown name", "wrong type", "out of range", "unknown option"],
 )
-def test_bad_parameters_stop_at_once(papermill, arguments, message):
-    result = papermill("01_ce_baseline", *arguments, output="bad.ipynb")
+def test_bad_parameters_stop_at_once(papermill, tmp_path, arguments, message):
+    result = papermill("01_ce_baseline", tmp_path / "bad.ipynb", *arguments)
     assert result.returncode != 0
     assert message in result.stderr
     if "epoch" in arguments:
         assert all(field.name in result.stderr for field in dataclasses.fields(Settings))
 
 
-@pytest.mark.slow
-def test_evaluation_names_the_missing_run_and_its_command(papermill):
-    result = papermill("04_evaluation", "-p", "run_name", "nothing-yet", output="early.ipynb")
+@slow
+def test_evaluation_names_the_missing_run_and_its_command(papermill, tmp_path):
+    output = tmp_path / "early.ipynb"
+    result = papermill("04_evaluation", output, "-p", "run_name", "nothing-yet")
     assert result.returncode != 0
-    assert "runs/nothing-yet/ce/seed-0 holds no finished ce run" in result.stderr
-    assert "papermill notebooks/01_ce_baseline.ipynb executed/01_ce_baseline.ipynb" in result.stderr
+    assert "runs/nothing-yet lacks finished runs" in result.stderr
+    for name in ("01_ce_baseline", "02_supcon", "03_hcl"):
+        assert f"papermill notebooks/{name}.ipynb executed/{name}.ipynb" in result.stderr
