@@ -16,8 +16,8 @@ INSTALLED = $(VENV)/.installed
 BOOK      = _build/html/index.html
 NOTEBOOKS = $(notdir $(wildcard notebooks/0*.ipynb))
 EXECUTED  = $(addprefix executed/,$(NOTEBOOKS))
-PACKAGE   = $(shell find fgcl_utils -type f -not -name '*.pyc')
-PAGES     = $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
+PACKAGE  := $(shell find fgcl_utils -type f -not -name '*.pyc')
+PAGES    := $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
 
 # The recipes read these two from the environment, which spares them a second round of quoting.
 export PROFILE ARGS
