@@ -61,6 +61,9 @@ class EmbeddingExplorer:
         Maps to show; t-SNE from `projection.project` by default.
     outliers : dict of str to (N,) bool array, optional
         Points to ring, where they come from another rule than the nearest genus centroid.
+    neighbours : dict of str to (N, k) int array, optional
+        Nearest first, where they have been searched already: the exact search here takes minutes
+        in the hundred thousands.
     k : int
         Neighbours listed for a point.
     seed : int
@@ -88,13 +91,16 @@ class EmbeddingExplorer:
         train_table: pd.DataFrame | None = None,
         planes: Mapping[str, np.ndarray] | None = None,
         outliers: Mapping[str, np.ndarray] | None = None,
+        neighbours: Mapping[str, np.ndarray] | None = None,
         k: int = 12,
         seed: int = 0,
         cache_dir: str | Path | None = None,
         map_note: str = "The map is a t-SNE; every method's starts from one shared layout.",
         title: str = "Embedding explorer",
     ):
-        _check(embeddings, table, train, train_table, planes, outliers)
+        of_points = {"embeddings": embeddings, "planes": planes, "outliers": outliers}
+        of_points["neighbours"] = neighbours
+        _check(embeddings, table, of_points, train, train_table)
         self.methods = list(embeddings)
         self.table = table.reset_index(drop=True)
         self.title = title
@@ -107,7 +113,7 @@ class EmbeddingExplorer:
         if planes is None:
             planes = projection.project(self._embeddings, seed=seed, cache_dir=cache_dir)
         self.planes = {m: np.asarray(planes[m], dtype=np.float32) for m in self.methods}
-        self.neighbours = {
+        self.neighbours = neighbours or {
             m: projection.nearest_neighbours(x, k) for m, x in self._embeddings.items()
         }
         k_quality = min(12, (len(self.table) - 1) // 2)
@@ -176,7 +182,8 @@ class EmbeddingExplorer:
         Parameters
         ----------
         path : path
-            The HTML file; for a folder of shards, that folder (its page is ``index.html``).
+            The HTML file; for a folder of shards that folder, where the page is ``index.html``
+            ("explorer.html" then names the folder "explorer").
         standalone : bool, optional
             One file, or a folder. Default: one file up to 5,000 points.
         size_mb : float
@@ -197,6 +204,7 @@ class EmbeddingExplorer:
             self.path = path
             self._save_file(size_mb * 1e6)
         else:
+            path = path.with_suffix("") if path.suffix == ".html" else path
             (path / "shards").mkdir(parents=True, exist_ok=True)
             self.path = path / "index.html"
             self._save_folder()
@@ -381,7 +389,7 @@ class EmbeddingExplorer:
         return near
 
 
-def _check(embeddings, table, train, train_table, planes, outliers):
+def _check(embeddings, table, of_points, train, train_table):
     if not 1 <= len(embeddings) <= 8:
         raise ValueError(f"the explorer shows 1 to 8 methods, and there are {len(embeddings)}")
     missing = [name for name in ("image", "species", "genus") if name not in table.columns]
@@ -389,23 +397,23 @@ def _check(embeddings, table, train, train_table, planes, outliers):
         raise ValueError(f"the table has no column {missing[0]!r}; it has {list(table.columns)}")
     if train is not None and train_table is None:
         raise ValueError("train embeddings need train_table, whose column genus labels their rows")
-    for what, arrays, rows in (
-        ("embeddings", embeddings, table),
-        ("train", train, train_table),
-        ("planes", planes, table),
-        ("outliers", outliers, table),
-    ):
-        if arrays is None:
-            continue
-        absent = [name for name in embeddings if name not in arrays]
-        if absent:
-            raise ValueError(f"{what} has no {absent[0]!r}; it has {list(arrays)}")
-        for name in embeddings:
-            if len(arrays[name]) != len(rows):
-                raise ValueError(
-                    f"{what}[{name!r}] has {len(arrays[name])} rows and its table {len(rows)}; "
-                    "row i of both must be the same photo"
-                )
+    for what, arrays in of_points.items():
+        _check_rows(what, arrays, embeddings, table)
+    _check_rows("train", train, embeddings, train_table)
+
+
+def _check_rows(what, arrays, methods, table):
+    """Every method has its array, with a row for each row of the table."""
+    if arrays is None:
+        return
+    for name in methods:
+        if name not in arrays:
+            raise ValueError(f"{what} has no {name!r}; it has {list(arrays)}")
+        if len(arrays[name]) != len(table):
+            raise ValueError(
+                f"{what}[{name!r}] has {len(arrays[name])} rows and its table {len(table)}; "
+                "row i of both must be the same photo"
+            )
 
 
 def _outlier_rule(given, from_train):

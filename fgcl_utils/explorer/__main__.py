@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fgcl_utils import runs
-from fgcl_utils.explorer import ONE_FILE_POINTS, EmbeddingExplorer
+from fgcl_utils.explorer import EmbeddingExplorer
 
 
 def main(argv=None):
@@ -46,9 +46,7 @@ def write(arguments):
         cache_dir=runs.cache_dir() / "maps",
         title=f"{arguments.folder.resolve().name}: test photos of {dataset.name}",
     )
-    one_file = len(explorer.table) <= ONE_FILE_POINTS
-    out = arguments.out or arguments.folder / ("explorer.html" if one_file else "explorer")
-    path = explorer.save(out)
+    path = explorer.save(arguments.out or arguments.folder / "explorer.html")
     if explorer.unreadable:
         print(f"{len(explorer.unreadable)} photos could not be read; the page's help lists them")
     return path
