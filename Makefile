@@ -29,7 +29,7 @@ unexport JUPYTER_PATH
 # A notebook that failed would otherwise count as made, and the book would show its traceback.
 .DELETE_ON_ERROR:
 .PHONY: help .venv book run test lint lab serve bench bench-loss bench-explorer bench-projection \
-        lock clean FORCE
+        picture lock clean FORCE
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z.-]*\):.*  ## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ bench: bench-loss bench-explorer bench-projection  ## repeat the recorded measur
 
 bench-loss bench-explorer bench-projection: bench-%: $(INSTALLED)
 	$(BIN)/python benchmarks/$*.py
+
+picture: executed/04_evaluation.ipynb  ## renew the README's picture from the evaluation
+	$(BIN)/python book/picture.py
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
