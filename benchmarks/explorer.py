@@ -71,10 +71,7 @@ def encoded_photos():
     rows = np.arange(PHOTOS)
     for pixels in synthetic.render(dials, rows, explorer.PHOTO_SIZE):
         photo = Image.fromarray(pixels)
-        yield (
-            explorer._webp(photo, explorer.THUMB_SIZE, explorer.THUMB_QUALITY),
-            explorer._webp(photo, explorer.PHOTO_SIZE, explorer.PHOTO_QUALITY),
-        )
+        yield explorer._encodings(photo)
 
 
 def make(n, seed=0):

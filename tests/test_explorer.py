@@ -81,9 +81,9 @@ def test_one_file_holds_every_thumbnail_and_nothing_from_elsewhere(saved):
 
 
 def test_photos_have_the_sizes_that_are_promised(saved, tmp_path):
-    for kind, side in (("thumb-0", 96), ("photo-0", 224)):
+    for kind, size in (("thumb-0", (48, 96)), ("photo-0", (224, 448))):
         image = Image.open(io.BytesIO(records(block(saved.path, kind))[5]))
-        assert image.size == (side, 2 * side)
+        assert image.size == size
 
 
 def test_positions_are_the_planes(saved):
@@ -98,8 +98,8 @@ def test_positions_are_the_planes(saved):
 def test_neighbours_and_distances_are_those_of_the_original_space(saved, points):
     embeddings, _, _ = points
     for row, facts in enumerate(records(block(saved.path, "facts-0"))):
-        at = 4 * 12 * 2
-        near = np.frombuffer(facts[:at], "<u4").reshape(2, 12)
+        at = 2 * 12 * 2
+        near = np.frombuffer(facts[:at], "<u2").reshape(2, 12)
         for m, x in enumerate(embeddings.values()):
             distance = pairwise_distances(x[[row]], x, metric="cosine")[0]
             distance[row] = np.inf
@@ -168,7 +168,7 @@ def test_files_are_found_turned_upright_and_the_broken_ones_are_listed(points, t
     assert json.loads(block(path, "meta"))["unreadable"] == {"count": 3, "names": made.unreadable}
     thumbs = records(block(path, "thumb-0"))
     assert [i for i, thumb in enumerate(thumbs) if not thumb] == [57, 58, 59]
-    assert Image.open(io.BytesIO(thumbs[0])).size == (96, 192)
+    assert Image.open(io.BytesIO(thumbs[0])).size == (48, 96)
 
 
 def test_a_file_keeps_to_its_size_and_gives_outliers_the_better_photos(points, tmp_path):
@@ -181,11 +181,23 @@ def test_a_file_keeps_to_its_size_and_gives_outliers_the_better_photos(points, t
     path = made.save(tmp_path / "small.html", size_mb=1.2)
     assert path.stat().st_size < 1.2e6
     kept = [r for part in range(2) for r in records(block(path, f"photo-{part}"))]
-    outlier = np.any(list(made.outliers.values()), axis=0)
+    outlier = np.any([*made.outliers.values()], axis=0)
     assert 0 < sum(map(bool, kept)) < 60
     assert all(kept[i] for i in np.flatnonzero(outlier)) or not any(
         kept[i] for i in np.flatnonzero(~outlier)
     )
+
+
+def test_thumbnails_are_compressed_harder_before_a_file_outgrows_its_size(points, tmp_path):
+    def noisy(i, size):
+        pixels = np.random.default_rng(i).integers(0, 255, (size, size, 3), dtype=np.uint8)
+        return Image.fromarray(pixels)
+
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, photos=noisy, planes=planes)
+    path = made.save(tmp_path / "smaller.html", size_mb=0.4)
+    assert path.stat().st_size < 0.4e6
+    assert all(records(block(path, "thumb-0")))
 
 
 def test_a_folder_holds_the_same_records_in_shards(saved, points, tmp_path):

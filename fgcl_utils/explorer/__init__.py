@@ -30,8 +30,8 @@ from fgcl_utils.datasets import open_rgb
 from fgcl_utils.runs import written_aside
 
 ONE_FILE_POINTS = 5000
-THUMB_SIZE, THUMB_QUALITY = 96, 60
-PHOTO_SIZE, PHOTO_QUALITY = 224, 70
+THUMB_BOX, THUMB_QUALITY = (96, 96), 60  # about 2 kB each
+PHOTO_SIZE, PHOTO_QUALITY = 224, 70  # the shorter side; about 8 kB each
 SHARD_SIZE = {"facts": 250, "thumb": 250, "photo": 50}  # points a shard
 BLOCK = 250  # points encoded at a time; a multiple of every shard size
 VECTOR_BYTES = 600_000  # for the vectors in one file that pins' distances are computed from
@@ -187,9 +187,9 @@ class EmbeddingExplorer:
         standalone : bool, optional
             One file, or a folder. Default: one file up to 5,000 points.
         size_mb : float
-            One file holds every 96 px thumbnail and fills up with 224 px photos for the pins,
-            outliers first, until it has this size. Pins without one show the thumbnail enlarged.
-            A folder holds all.
+            One file holds every 96 px thumbnail, compressed harder where many would not fit, and
+            fills up with 224 px photos for the pins, outliers first, until it has this size. Pins
+            without one show the thumbnail enlarged. A folder holds all.
 
         Returns
         -------
@@ -229,12 +229,13 @@ class EmbeddingExplorer:
     def _save_file(self, size):
         parts = list(self._blocks())
         records = {kind: [r for part in parts for r in part[kind]] for kind in SHARD_SIZE}
-        self._note_unreadable(records["thumb"])
         photos = records.pop("photo")
-        without = self._page(_inline(records), standalone=True, kinds=records)
+        self._note_unreadable(records["thumb"])
         # base64 makes four bytes of three; an offset a photo, and some bytes around each shard
-        room = (size - len(without)) * 3 / 4 - 6 * len(photos) - 200
-        photos = self._photos_within(room, photos)
+        bare = self._page(_inline({"facts": records["facts"]}), standalone=True, kinds=records)
+        room = (size - len(bare)) * 3 / 4 - 12 * len(photos) - 500
+        records["thumb"] = _thumbs_within(room, records["thumb"], photos)
+        photos = self._photos_within(room - sum(map(len, records["thumb"])), photos)
         if any(photos):
             records["photo"] = photos
         _write(self.path, self._page(_inline(records), standalone=True, kinds=records))
@@ -271,10 +272,14 @@ class EmbeddingExplorer:
         affordable = VECTOR_BYTES // (len(self.methods) * len(self.table))
         return min(embedding.shape[1], max(LEAST_DIMENSIONS, affordable))
 
+    @property
+    def _index_type(self):
+        return "<u2" if len(self.table) <= 2**16 else "<u4"
+
     def _facts(self, i, vectors):
         """Neighbours under each method, scale and vector under each method, name of the image."""
         name = str(self.table["image"].iloc[i]).encode(errors="replace")
-        near = [self.neighbours[m][i].astype("<u4").tobytes() for m in self.methods]
+        near = [self.neighbours[m][i].astype(self._index_type).tobytes() for m in self.methods]
         return b"".join([*near, *(s[i].tobytes() + v[i].tobytes() for v, s in vectors), name])
 
     def _encoded(self, i):
@@ -285,10 +290,7 @@ class EmbeddingExplorer:
         # list of unreadable ones, and the map is made without it.
         except Exception:
             return b"", b""
-        return (
-            _webp(photo, THUMB_SIZE, THUMB_QUALITY),
-            _webp(photo, PHOTO_SIZE, PHOTO_QUALITY),
-        )
+        return _encodings(photo)
 
     def _photos_within(self, room, photos):
         """Keep photos while there is room in the file: outliers under any method first."""
@@ -344,6 +346,7 @@ class EmbeddingExplorer:
             "genera": self._genera.tolist(),
             "genus_of_species": genus_of_species,
             "has_nearest": self.nearest_genus is not None,
+            "index_bytes": int(self._index_type[-1]),
             "neighbours": next(iter(self.neighbours.values())).shape[1],
             "standalone": standalone,
             "shard_size": {kind: SHARD_SIZE[kind] for kind in kinds},
@@ -437,15 +440,35 @@ def _file_photos(images, data_root):
     return photo
 
 
+def _thumbs_within(room, thumbs, photos):
+    """The thumbnails, compressed harder if they would not fit into `room` bytes."""
+
+    def smaller(photo, quality):
+        return _webp(Image.open(io.BytesIO(photo)), THUMB_BOX, quality) if photo else b""
+
+    for quality in (45, 30, 15):
+        if sum(map(len, thumbs)) <= room:
+            break
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            thumbs = list(pool.map(smaller, photos, [quality] * len(photos)))
+    return thumbs
+
+
 def _box(image, shorter_side):
     """Size at which the shorter side is `shorter_side`, and the longer at most twice that."""
-    scale = max(shorter_side / min(image.size), 0)
+    scale = shorter_side / min(image.size)
     return tuple(min(round(side * scale), 2 * shorter_side) for side in image.size)
 
 
-def _webp(photo, size, quality):
+def _encodings(photo):
+    """The thumbnail and the larger photo, as WebP bytes."""
+    thumb = _webp(photo, THUMB_BOX, THUMB_QUALITY)
+    return thumb, _webp(photo, _box(photo, PHOTO_SIZE), PHOTO_QUALITY)
+
+
+def _webp(photo, box, quality):
     photo = photo.copy()
-    photo.thumbnail(_box(photo, size), Image.Resampling.LANCZOS, reducing_gap=3)
+    photo.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=3)
     file = io.BytesIO()
     photo.save(file, "WEBP", quality=quality, method=4)
     return file.getvalue()

@@ -111,7 +111,7 @@
     urls.delete(key);
   }
 
-  // facts: neighbours in the original space (uint32), vectors (scale, int8), the image's name.
+  // facts: neighbours in the original space (uint16 or 32), vectors (scale, int8), the image's name.
   const facts = new Map();
   async function factsOf(i) {
     if (!facts.has(i)) facts.set(i, readFacts(await record("facts", i)));
@@ -120,8 +120,8 @@
 
   function readFacts(bytes) {
     const listed = methods.length * meta.neighbours;
-    const ids = new Uint32Array(bytes.slice(0, 4 * listed).buffer);
-    let at = 4 * listed;
+    let at = meta.index_bytes * listed;
+    const ids = new (meta.index_bytes === 2 ? Uint16Array : Uint32Array)(bytes.slice(0, at).buffer);
     const vectors = methods.map((method) => {
       const [scale] = new Float32Array(bytes.slice(at, (at += 4)).buffer);
       const stored = new Int8Array(bytes.slice(at, (at += method.stored_dimensions)).buffer);
@@ -298,12 +298,8 @@
       this.name = "webgl";
       this.gl = gl;
       this.canvas = canvas;
-      canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
-      canvas.addEventListener("webglcontextrestored", () => {
-        this.build();
-        this.restyle();
-        repaint();
-      });
+      // Browsers keep about 16 contexts and take the oldest away when a page asks for more.
+      canvas.addEventListener("webglcontextlost", () => useRenderer(CanvasPoints.instead()));
       this.build();
     }
 
@@ -317,7 +313,7 @@
         gl.attachShader(program, part);
       }
       gl.linkProgram(program);
-      if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost()) {
+      if (!gl.getProgramParameter(program, gl.LINK_STATUS)) {
         throw new Error(gl.getProgramInfoLog(program) || "the map's shaders do not link");
       }
       gl.useProgram(program);
@@ -378,7 +374,6 @@
 
     draw() {
       const { gl, canvas } = this;
-      if (gl.isContextLost()) return;
       const pixel = resizeCanvas(canvas);
       gl.viewport(0, 0, canvas.width, canvas.height);
       gl.clearColor(0, 0, 0, 0);
@@ -407,6 +402,13 @@
 
   // Where there is no WebGL. A canvas, since thousands of SVG nodes would make it crawl.
   class CanvasPoints {
+    static instead() {
+      const fresh = el("canvas"); // a canvas that has held WebGL gives no other context
+      $("points").replaceWith(fresh);
+      fresh.id = "points";
+      return new CanvasPoints(fresh);
+    }
+
     constructor(canvas) {
       this.name = "canvas";
       this.canvas = canvas;
@@ -469,15 +471,20 @@
     return pixel;
   }
 
+  let renderer = null;
+  function useRenderer(chosen) {
+    renderer = chosen;
+    document.documentElement.dataset.renderer = renderer.name;
+    renderer.restyle();
+    repaint();
+  }
+
   function openRenderer() {
     try {
       return WebGLPoints.open($("points")) ?? new CanvasPoints($("points"));
     } catch (error) {
       console.warn("no WebGL map:", error);
-      const fresh = document.createElement("canvas"); // one that never held another context
-      $("points").replaceWith(fresh);
-      fresh.id = "points";
-      return new CanvasPoints(fresh);
+      return CanvasPoints.instead();
     }
   }
 
@@ -561,15 +568,15 @@
 
   const FILTERS = (() => {
     const every = (i) => methods.every((_, m) => isOutlier(i, m));
-    const list = [{ key: "all", label: "all photos", test: () => true }];
+    const list = [{ key: "all", label: "photos", test: () => true }];
     methods.forEach((method, m) =>
       list.push({ key: `out:${m}`, label: `outliers under ${method.name}`, test: (i) => isOutlier(i, m) }));
     methods.forEach((a, from) => methods.forEach((b, to) => {
       if (from === to) return;
       const test = (i) => isOutlier(i, from) && !isOutlier(i, to);
-      list.push({ key: `mended:${from}:${to}`, label: `outlier under ${a.name}, mended by ${b.name}`, test });
+      list.push({ key: `mended:${from}:${to}`, label: `outliers under ${a.name}, mended by ${b.name}`, test });
     }));
-    if (methods.length > 1) list.push({ key: "every", label: "outlier under every method", test: every });
+    if (methods.length > 1) list.push({ key: "every", label: "outliers under every method", test: every });
     return list.map((filter) => ({ ...filter, size: count(filter.test) }));
   })();
   const filterNow = () => FILTERS.find((filter) => filter.key === state.filter) ?? FILTERS[0];
@@ -884,7 +891,7 @@
     radio($("methods"), methods.map((method, m) => [m, method.name,
       el("small", { class: "soft" }, plural(outlierCount[m], "outlier"))]), switchMethod);
     radio($("colours"), COLOURS.map((colour) => [colour, colour]), (colour) => update({ colour }));
-    $("filter").append(...FILTERS.map((f) => el("option", { value: f.key }, `${f.label} (${f.size})`)));
+    $("filter").append(...FILTERS.map((f) => el("option", { value: f.key }, `${f.size.toLocaleString("en")} ${f.label}`)));
     $("legend").append(...meta.genera.map((name, g) => el("button", {
       class: "chip",
       title: "Press to hide or show, double-press to see it alone",
@@ -1070,18 +1077,22 @@
     const best = outlierCount.lastIndexOf(Math.min(...outlierCount));
     const story = FILTERS.find((f) => f.key === `mended:${worst}:${best}`);
     if (!story?.size) return [];
-    return [el("div", { class: "finding" }, el("p", {}, `${plural(story.size, "photo")}: ${story.label}.`),
+    return [el("div", { class: "finding" }, el("p", {}, `${story.size} ${story.label}.`),
       el("button", { onclick: () => update({ filter: story.key, tab: "outliers" }) }, "Show them"))];
   }
 
   function pinCard(i, place) {
     const image = el("div", { class: "id" });
-    factsOf(i).then((known) => { image.textContent = known.image; });
+    factsOf(i).then(({ image: name }) => {
+      image.textContent = name.split("/").at(-1);
+      image.title = name;
+    });
     const verdicts = el("div", { class: "verdicts", title: "Nearest genus centroid under each method" }, ...methods.flatMap((method, m) => {
       const near = nearestName(i, m);
       const bad = isOutlier(i, m);
+      const words = bad ? `nearest to ${near ?? "another genus"}` : "nearest to its own genus";
       return [el("span", { class: "soft" }, method.name),
-        el("span", { class: bad ? "warn" : "good" }, bad ? `◎ ${near ?? "outlier"}` : "✓ own")];
+        el("span", { class: bad ? "warn" : "good", title: words }, bad ? `◎ ${near ?? "outlier"}` : "✓ own")];
     }));
     const card = el("article", { class: "pin" },
       photo(i, ["thumb", "photo"], el("span", { class: "badge" }, letter(place)),
@@ -1509,7 +1520,7 @@
     context.fillText(`${meta.title}: ${name}`, 16, 26);
     context.font = "13px system-ui, sans-serif";
     context.fillStyle = theme.hex.soft;
-    context.fillText(`${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}; ${filterNow().label}`, 16, 46);
+    context.fillText(`${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}${state.filter === "all" ? "" : `; shown: ${filterNow().label}`}`, 16, 46);
     let x = 16;
     meta.genera.forEach((genus, g) => {
       if (state.hidden.has(g)) return;
@@ -1636,9 +1647,8 @@
   // -------------------------------------------------------------------------------- start
 
   buildControls();
-  const renderer = openRenderer();
-  document.documentElement.dataset.renderer = renderer.name;
   theme.set("auto");
+  useRenderer(openRenderer());
   theme.follow();
   listen();
   measure();
