@@ -1,0 +1,295 @@
+"""Time and memory of the losses, forward and backward, beside other implementations.
+
+    python benchmarks/loss.py
+
+float32 projections of length 128, 182 species in 6 genera. Each measurement has a process of its
+own, forked from one that has imported everything and computed nothing; implementations take turns
+within each of several rounds, so that a busy machine hits all alike; the median over rounds counts.
+Memory is the growth of the process's peak resident size. Prints tables and writes
+results/loss_cpu.json, then repeats benchmarks/loss_cases.py.
+"""
+
+import argparse
+import ctypes
+import gc
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import loss_peers
+import torch
+
+from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
+
+ROOT = Path(__file__).parents[1]
+DIM, N_SPECIES, N_GENERA = 128, 182, 6
+THREADS = (2, 1)
+SIZES = [64, 256, 512, 2048, 8192]
+LARGEST = SIZES[-1]
+SECONDS = 0.3  # of short steps in one process
+PRELOADED = ["fgcl_utils.losses", "pytorch_metric_learning.losses", "lightly.loss"]
+
+HCL = HierarchicalContrastiveLoss
+FAMILIES = partial(HCL, (1.0, 0.3, 0.1))
+# Name in the tables: (maker of loss(projections, labels), label levels or "views")
+OURS = {
+    "SupConLoss": (SupConLoss, 1),
+    "HierarchicalContrastiveLoss": (HCL, 2),
+}
+VARIANTS = {
+    "three levels": (FAMILIES, 3),
+    "level normalisation": (partial(HCL, normalization="level"), 2),
+    "learnable temperature": (partial(HCL, learnable_temperature=True), 2),
+    "three levels, level normalisation, learnable temperature": (
+        partial(FAMILIES, normalization="level", learnable_temperature=True),
+        3,
+    ),
+    "temperature 0.01": (partial(HCL, temperature=0.01), 2),
+    "two views of each image (SimCLR)": (SupConLoss, "views"),
+}
+PEERS = {
+    "HobbitLong SupConLoss (restated)": (lambda: loss_peers.hobbitlong, 1),
+    "pytorch-metric-learning SupConLoss": (lambda: loss_peers.metric_learning, 1),
+    "N × N weights, autograd": (lambda: loss_peers.pair_weights_autograd, 2),
+    "HMLC (restated)": (lambda: loss_peers.hmlc, 2),
+    "lightly NTXentLoss": (lambda: loss_peers.lightly, "views"),
+    "Inf-CL": (lambda: loss_peers.inf_cl, "views"),
+    "memeff": (lambda: loss_peers.memeff, "views"),
+}
+FLOOR = "floor: 4 N²D operations"
+IMPLEMENTATIONS = OURS | VARIANTS | PEERS | {FLOOR: None}
+PML = "pytorch-metric-learning SupConLoss"
+
+
+def batch(n, levels):
+    generator = torch.Generator().manual_seed(0)
+    projections = torch.randn(n, DIM, generator=generator).requires_grad_()
+    if levels == "views":
+        return projections, torch.arange(n // 2).repeat(2)
+    species = torch.randint(0, N_SPECIES, (n,), generator=generator)
+    genus = species % N_GENERA
+    return projections, torch.stack([species, genus, genus % 2], 1)[:, :levels].squeeze(1)
+
+
+def measure(name, n, threads):
+    """Milliseconds and extra MiB of one forward and backward pass; runs in a fresh process."""
+    torch.set_num_threads(threads)
+    if name == FLOOR:
+        return floor_ms(n), None
+    make, levels = IMPLEMENTATIONS[name]
+    loss = make()
+
+    def step(n):
+        projections, labels = batch(n, levels)
+        memory = Memory() if n == LARGEST else None
+        began = time.perf_counter()
+        loss(projections, labels).backward()
+        ms = 1e3 * (time.perf_counter() - began)
+        return ms, memory and memory.extra_mib()
+
+    # The first steps pay for threads, lazy imports and the allocator's first pages.
+    for _ in range(2):
+        step(min(n, 1024))
+    if n == LARGEST:
+        return step(n)
+    # Many short steps, so that the clock and a moment's interruption weigh little.
+    times, began = [], time.perf_counter()
+    while len(times) < 5 or (len(times) < 200 and time.perf_counter() - began < SECONDS):
+        times.append(step(n)[0])
+    return statistics.median(times), None
+
+
+def floor_ms(n):
+    """The time of 4 N²D operations at the rate of a large square product."""
+    a = torch.randn(2048, 2048)
+    times = []
+    for _ in range(6):
+        began = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(times[1:]) * 4 * n**2 * DIM / (2 * 2048**3)
+
+
+class Memory:
+    """Growth of this process's peak resident size from now on (Linux)."""
+
+    def __init__(self):
+        gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
+        self.before = self._kib("VmRSS")
+
+    def extra_mib(self):
+        return (self._kib("VmHWM") - self.before) / 1024
+
+    def _kib(self, field):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+
+def in_fresh_process(context, name, n, threads):
+    """(ms, MiB), or the error's text."""
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=send_measurement, args=(sender, name, n, threads))
+    process.start()
+    sender.close()
+    try:
+        return receiver.recv()
+    except EOFError:
+        return f"ended with code {process.exitcode}"
+    finally:
+        process.join()
+
+
+def send_measurement(sender, name, n, threads):
+    try:
+        sender.send(measure(name, n, threads))
+    except Exception as error:
+        sender.send(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def run(sizes, rounds):
+    """Medians {(name, n, threads): (ms, MiB)} and what did not run {name: why}."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    jobs = [(name, n, threads) for n in sizes for threads in THREADS for name in IMPLEMENTATIONS]
+    # Variants are compared where the work is large; small sizes compare implementations.
+    jobs = [job for job in jobs if job[0] not in VARIANTS or job[1:] == (max(sizes), 2)]
+    samples, failures = {}, {}
+    for k in range(rounds):
+        for job in jobs:
+            if job[0] in failures:
+                continue
+            result = in_fresh_process(context, *job)
+            if isinstance(result, str):
+                failures[job[0]] = result
+            else:
+                samples.setdefault(job, []).append(result)
+        print(f"round {k + 1} of {rounds} done", flush=True)
+    return {job: medians(results) for job, results in samples.items()}, failures
+
+
+def medians(results):
+    ms, mib = zip(*results, strict=True)
+    return statistics.median(ms), None if mib[0] is None else statistics.median(mib)
+
+
+def report(medians, failures, sizes):
+    largest = max(sizes)
+
+    def ms(name, n=largest, threads=2):
+        return medians[name, n, threads][0]
+
+    def mib(name):
+        return medians[name, largest, 2][1]
+
+    peers = [name for name in PEERS if name not in failures]
+    shown = [*OURS, *peers, FLOOR]
+    ours, hcl = OURS
+    tables = {
+        "memory": {
+            "caption": f"Peak memory beyond the batch itself, N = {largest:,}",
+            "columns": ["implementation", "MiB"],
+            "rows": [[name, mib(name)] for name in shown if name != FLOOR],
+        },
+        "variants": {
+            "caption": f"What the options cost, N = {largest:,}, 2 threads",
+            "columns": ["variant", "ms", "of two levels' time"],
+            "rows": [[name, ms(name), ms(name) / ms(hcl)] for name in [hcl, *VARIANTS]],
+        },
+        "not_run": {
+            "caption": "What does not run here",
+            "columns": ["implementation", "why"],
+            "rows": [[name, why] for name, why in failures.items()],
+        },
+    }
+    for threads in THREADS:
+        label = f"{threads} thread{'s' * (threads > 1)}"
+        tables[f"speed_{threads}"] = {
+            "caption": f"Milliseconds of a forward and backward pass, float32, D = {DIM}, {label}",
+            "columns": ["implementation", *(f"N = {n:,}" for n in sizes)],
+            "rows": [[name, *(ms(name, n, threads) for n in sizes)] for name in shown],
+        }
+        fastest = [min((ms(name, n, threads), name) for name in peers) for n in sizes]
+        tables[f"fastest_peer_{threads}"] = {
+            "caption": f"SupConLoss against the fastest peer, {label}",
+            "columns": ["N", "fastest peer", "its ms", "our ms", "ours / its"],
+            "rows": [
+                [n, name, best, ms(ours, n, threads), ms(ours, n, threads) / best]
+                for n, (best, name) in zip(sizes, fastest, strict=True)
+            ],
+        }
+    headline = {
+        "n": largest,
+        "ms": ms(ours),
+        "speedup_vs_pml": ms(PML) / ms(ours),
+        "speedup_vs_pml_1_thread": ms(PML, threads=1) / ms(ours, threads=1),
+        "extra_mib": mib(ours),
+        "extra_mib_pml": mib(PML),
+        "memory_vs_pml": mib(PML) / mib(ours),
+        "time_vs_floor_1_thread": ms(ours, threads=1) / ms(FLOOR, threads=1),
+        "time_vs_floor_2_threads": ms(ours) / ms(FLOOR),
+    }
+    return {"headline": headline, "tables": tables}
+
+
+def provenance(began, load, rounds):
+    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    git = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True)
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit.stdout.strip(),
+        "duration_s": round(time.perf_counter() - began, 1),
+        "rounds": rounds,
+        "cpu": cpu[0].split(":")[1].strip() if cpu else platform.processor(),
+        "cores": os.cpu_count(),
+        "load_average": {"before": load, "after": os.getloadavg()[0]},
+        "python": platform.python_version(),
+        "versions": {name: installed(name) for name in PACKAGES},
+    }
+
+
+PACKAGES = ["torch", "pytorch-metric-learning", "lightly", "inf-cl", "memeff"]
+
+
+def installed(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def print_table(table):
+    print(f"\n{table['caption']}\n" + " | ".join(table["columns"]))
+    for row in table["rows"]:
+        print(" | ".join(f"{x:,.3g}" if isinstance(x, float) else str(x) for x in row))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--output", type=Path, default=ROOT / "results" / "loss_cpu.json")
+    arguments = parser.parse_args()
+    began, load = time.perf_counter(), os.getloadavg()[0]
+    medians, failures = run(arguments.sizes, arguments.rounds)
+    result = report(medians, failures, arguments.sizes)
+    result["provenance"] = provenance(began, load, arguments.rounds)
+    for table in result["tables"].values():
+        print_table(table)
+    print(json.dumps({key: result[key] for key in ("headline", "provenance")}, indent=1))
+    arguments.output.parent.mkdir(exist_ok=True)
+    arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
