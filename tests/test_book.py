@@ -95,6 +95,16 @@ def test_dark_mode_reaches_plotly_and_goes_back(page, book):
 
 @slow
 @in_browser
+def test_explorer_opens_in_its_frame(page, book):
+    open_page(page, book, "executed/04_evaluation")
+    page.locator("iframe").scroll_into_view_if_needed()
+    page.frame_locator("iframe").locator("canvas").first.wait_for()
+    assert page.external_requests == []
+    assert page.errors == []
+
+
+@slow
+@in_browser
 def test_search_finds_a_page(page, book):
     page.goto((book / "search.html").as_uri() + "?q=centroid")
     # Results are added one by one.
