@@ -386,7 +386,7 @@
       const sx = (2 * camera.k()) / camera.width, sy = (2 * camera.k()) / camera.height;
       const set = this.uniform;
       gl.uniform2f(set.scale, sx, sy);
-      gl.uniform2f(set.offset, -x * sx, -y * sy);
+      gl.uniform2f(set.offset, -x * sx, camera.foot / camera.height - y * sy);
       gl.uniform1f(set.tween, tween.t);
       gl.uniform1f(set.radius, camera.radius() * pixel);
       gl.uniform1f(set.dimRadius, Math.max(0.7, camera.radius() * 0.62) * pixel);
@@ -462,13 +462,13 @@
   }
 
   function resizeCanvas(canvas) {
-    const pixel = Math.min(window.devicePixelRatio || 1, 2);
-    const width = Math.round(camera.width * pixel), height = Math.round(camera.height * pixel);
+    const width = Math.round(camera.width * camera.pixel);
+    const height = Math.round(camera.height * camera.pixel);
     if (canvas.width !== width || canvas.height !== height) {
       canvas.width = width;
       canvas.height = height;
     }
-    return pixel;
+    return camera.pixel;
   }
 
   let renderer = null;
@@ -490,22 +490,25 @@
 
   // ----------------------------------------------------------------------------- the camera
 
-  // The map is a square from −1 to 1; the view is its centre and a zoom, 1 = all of it.
+  // The map is a square from −1 to 1; the view is its centre and a zoom, 1 = all of it. The foot
+  // keeps the whole map clear of the buttons below it.
   const camera = {
     width: 1,
     height: 1,
-    k: () => 0.46 * Math.min(camera.width, camera.height) * state.view.z, // pixels per unit
+    foot: 40,
+    pixel: 1, // device pixels in one of the page
+    k: () => 0.475 * Math.min(camera.width, camera.height - camera.foot) * state.view.z,
     radius: () => {
       const whole = Math.max(1.3, Math.min(6, 170 / Math.sqrt(n)));
       return Math.min(11, whole * state.view.z ** 0.45);
     },
     toScreen: (x, y) => [
       camera.width / 2 + (x - state.view.x) * camera.k(),
-      camera.height / 2 - (y - state.view.y) * camera.k(),
+      (camera.height - camera.foot) / 2 - (y - state.view.y) * camera.k(),
     ],
     toMap: (px, py) => [
       state.view.x + (px - camera.width / 2) / camera.k(),
-      state.view.y - (py - camera.height / 2) / camera.k(),
+      state.view.y - (py - (camera.height - camera.foot) / 2) / camera.k(),
     ],
   };
 
@@ -896,7 +899,7 @@
       class: "chip",
       title: "Press to hide or show, double-press to see it alone",
       onclick: (event) => (event.detail > 1 ? isolate(g) : toggleGenus(g)),
-    }, symbolIcon(g), el("span", {}, name), el("small", { class: "soft" }, String(genusSize[g])))));
+    }, symbolIcon(g), el("span", {}, name), el("small", { class: "soft" }, genusSize[g].toLocaleString("en")))));
   }
 
   function showControls() {
@@ -980,7 +983,7 @@
     const [x, y] = screenOf(i);
     const gap = camera.radius() + 14;
     const left = x + gap + 180 < camera.width ? x + gap : x - gap - 178;
-    const top = Math.min(Math.max(6, y - 90), camera.height - card.offsetHeight - 6);
+    const top = Math.min(Math.max(6, y - 90), camera.height - camera.foot - card.offsetHeight - 6);
     card.style.transform = `translate(${Math.round(Math.max(4, left))}px, ${Math.round(Math.max(4, top))}px)`;
   }
 
@@ -1288,6 +1291,7 @@
 
   function pointerDown(event) {
     if (event.button > 0) return;
+    $("hint").hidden = true;
     pointers.set(event.pointerId, at(event));
     $("overlay").setPointerCapture(event.pointerId);
     if (lasso.on && pointers.size === 1) {
@@ -1495,47 +1499,64 @@
 
   function measure() {
     const box = $("map").getBoundingClientRect();
-    Object.assign(camera, { width: Math.max(1, box.width), height: Math.max(1, box.height) });
+    Object.assign(camera, { width: Math.max(80, box.width), height: Math.max(80, box.height) });
+    camera.pixel = Math.min(window.devicePixelRatio || 1, 2);
     repaint();
   }
 
   // ------------------------------------------------------------------------ export and link
 
+  // The map at twice the page's resolution, with a title above and the legend below.
   function savePNG() {
-    const margin = 56;
-    const points = $("points");
+    const head = 58, line = 24;
+    const usual = camera.pixel;
+    camera.pixel = 2;
     renderer.draw(); // a WebGL canvas holds its picture only until the browser shows it
     drawOverlay();
-    const pixel = points.width / camera.width;
-    const sheet = el("canvas", { width: points.width, height: points.height + 2 * margin * pixel });
+    const sheet = el("canvas", { width: 2 * camera.width });
     const context = sheet.getContext("2d");
+    context.font = "13px system-ui, sans-serif";
+    const legend = legendPlaces(context);
+    sheet.height = 2 * (head + camera.height + line * (legend.at(-1).row + 1) + 12);
     context.fillStyle = theme.hex.page;
     context.fillRect(0, 0, sheet.width, sheet.height);
-    context.drawImage(points, 0, margin * pixel);
-    context.drawImage($("overlay"), 0, margin * pixel);
-    context.setTransform(pixel, 0, 0, pixel, 0, 0);
+    context.drawImage($("points"), 0, 2 * head);
+    context.drawImage($("overlay"), 0, 2 * head);
+    camera.pixel = usual;
+    repaint();
+
+    context.scale(2, 2);
+    const { name } = methods[state.method];
     context.fillStyle = theme.hex.ink;
     context.font = "600 17px system-ui, sans-serif";
-    const name = methods[state.method].name;
     context.fillText(`${meta.title}: ${name}`, 16, 26);
     context.font = "13px system-ui, sans-serif";
     context.fillStyle = theme.hex.soft;
-    context.fillText(`${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}${state.filter === "all" ? "" : `; shown: ${filterNow().label}`}`, 16, 46);
-    let x = 16;
-    meta.genera.forEach((genus, g) => {
-      if (state.hidden.has(g)) return;
+    const about = state.filter === "all" ? "" : `; shown: ${filterNow().label}`;
+    context.fillText(`${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}${about}`, 16, 46);
+    for (const { g, x, row } of legend) {
+      const y = head + camera.height + line * (row + 0.5);
       context.beginPath();
-      trace(context, symbolOf(g), x + 6, camera.height + margin + 26, 6);
+      trace(context, symbolOf(g), x, y, 6);
       context.fillStyle = state.colour === "species" ? theme.hex.soft : genusColour(g);
       context.fill();
       context.fillStyle = theme.hex.ink;
-      context.fillText(genus, x + 18, camera.height + margin + 31);
-      x += context.measureText(genus).width + 40;
-    });
+      context.fillText(meta.genera[g], x + 12, y + 5);
+    }
     sheet.toBlob((blob) => {
       const url = URL.createObjectURL(blob);
       el("a", { href: url, download: `map-${name.replace(/[^\w-]+/g, "_")}.png` }).click();
       setTimeout(() => URL.revokeObjectURL(url), 60000);
+    });
+  }
+
+  function legendPlaces(context) {
+    let x = 22, row = 0;
+    return meta.genera.map((name, g) => {
+      const width = context.measureText(name).width + 40;
+      if (x > 22 && x + width > camera.width) [x, row] = [22, row + 1];
+      x += width;
+      return { g, x: x - width, row };
     });
   }
 
