@@ -21,19 +21,14 @@ from fgcl_utils.losses import (
     others,
 )
 
-# Every way a batch can be computed, forced upon small ones: direct; class sums with everything in
-# one tile that is kept; with many tiles; each with and without the shift of low temperatures.
+# Every way a batch can be computed, forced upon small ones: the direct form; class sums with tiles,
+# one or many of them; the same with the shift that low temperatures need.
+TILES = {"DIRECT_PAIRS": 1, "TILE_ROWS": {"cpu": 5}}
 WAYS = {
     "direct": {"DIRECT_PAIRS": 10**9},
     "one tile": {"DIRECT_PAIRS": 1},
-    "one tile, shifted": {"DIRECT_PAIRS": 1, "UNSHIFTED": 0.0},
-    "tiles": {"DIRECT_PAIRS": 1, "KEPT_PAIRS": 0, "TILE_ROWS": {"cpu": 5}},
-    "tiles, shifted": {
-        "DIRECT_PAIRS": 1,
-        "KEPT_PAIRS": 0,
-        "TILE_ROWS": {"cpu": 5},
-        "UNSHIFTED": 0.0,
-    },
+    "tiles": TILES,
+    "tiles, shifted": TILES | {"UNSHIFTED": 0.0},
 }
 SLOW_BUT_FINE = settings(
     deadline=None,
@@ -206,7 +201,7 @@ def test_order_and_length_do_not_matter(way, batch, seed):
 
 
 def test_all_ways_agree_on_a_large_batch_in_float32(monkeypatch, rng):
-    n = 1500  # beyond direct form and kept tile, and no multiple of a tile
+    n = 1500  # beyond the direct form, and no multiple of a tile
     labels = nested_labels(torch.randint(0, 50, (n,), generator=rng), 3)
     projections = torch.randn(n, 16, generator=rng)
     loss = HierarchicalContrastiveLoss((1, 0.3, 0.1))

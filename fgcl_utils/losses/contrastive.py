@@ -21,8 +21,8 @@ from fgcl_utils.losses.direct import DirectLosses
 from fgcl_utils.losses.ranks import Ranks
 from fgcl_utils.losses.tiled import TiledLosses
 
-# Up to so many pairs of rows, the direct form is faster.
-DIRECT_PAIRS = 160**2
+# Up to so many pairs of rows, all of them at once are faster than tiles.
+DIRECT_PAIRS = 512**2
 
 # A learnable temperature stays in the range that CLIP (Radford et al., 2021) gives it.
 LEARNABLE_TEMPERATURES = (0.01, 1.0)

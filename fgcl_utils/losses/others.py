@@ -13,8 +13,6 @@ from torch.nn.functional import pad
 
 from fgcl_utils.losses.ranks import Ranks
 
-# Up to so many similarities are computed as one tile and kept for the gradient (4 MiB in float32).
-KEPT_PAIRS = 1024**2
 # On a CPU a tile stays in a core's cache; elsewhere it keeps the device busy (64 MiB).
 TILE_ROWS = {"cpu": 384}
 TILE_ROWS_ELSEWHERE = 4096
@@ -45,9 +43,6 @@ class LogSumExpOfOthers:
         self.n_anchors, self.ranks = n_anchors, ranks
         self.unshifted = bound <= UNSHIFTED
         self.tile_rows = TILE_ROWS.get(z.device.type, TILE_ROWS_ELSEWHERE)
-        self.kept = None
-        if n_anchors * len(z) <= KEPT_PAIRS:
-            self.tile_rows, self.kept = len(z), []
         value = z.new_full((n_anchors,), 0.0 if self.unshifted else -torch.inf)
         parts = value.split(self.tile_rows)
         for i, j, tile in self._tiles(z):
@@ -70,7 +65,7 @@ class LogSumExpOfOthers:
         no_anchors = (0, len(z) - self.n_anchors)
         weights = self._blocks(pad(weights, no_anchors))
         value = self._blocks(pad(self.value, no_anchors, value=torch.inf))
-        scratch = z.new_empty(min(self.tile_rows, len(z)) ** 2)
+        scratch = z.new_empty(self.tile_rows**2)
         for i, j, tile in self._tiles(z):
             # d valueᵢ/d sᵢⱼ is the softmax of row i, and sᵢⱼ also stands in row j.
             if self.unshifted:
@@ -78,7 +73,7 @@ class LogSumExpOfOthers:
                 torch.add(weights[i][:, None], weights[j], out=pull).mul_(tile)
             else:
                 pull = (tile - value[i][:, None]).exp_().mul_(weights[i][:, None])
-                pull.addcmul_((tile - value[j]).exp_(), weights[j])
+                pull.addcmul_(tile.sub_(value[j]).exp_(), weights[j])
             parts[i].addmm_(pull, rows[j])
             if i < j < len(parts):
                 parts[j].addmm_(pull.T, rows[i])
@@ -91,21 +86,16 @@ class LogSumExpOfOthers:
 
     def _tiles(self, z):
         """This rank's tiles on and above the diagonal: i, j and s, or exp(s) if unshifted."""
-        if self.kept:
-            yield from self.kept
-            return
         rows = self._blocks(z)
         n_blocks = -(-self.n_anchors // self.tile_rows)
         pairs = [(i, j) for i in range(n_blocks) for j in range(i, len(rows))]
-        buffer = z.new_empty(self.tile_rows**2) if self.kept is None else None
+        buffer = z.new_empty(self.tile_rows**2)
         for i, j in pairs[self.ranks.rank :: self.ranks.size]:
             shape = len(rows[i]), len(rows[j])
-            tile = z.new_empty(shape) if buffer is None else buffer[: math.prod(shape)].view(shape)
+            tile = buffer[: math.prod(shape)].view(shape)
             torch.mm(rows[i], rows[j].T, out=tile)
             if self.unshifted:
                 tile.exp_()
             if i == j:
                 tile.fill_diagonal_(0.0 if self.unshifted else -torch.inf)
-            if self.kept is not None:
-                self.kept.append((i, j, tile))
             yield i, j, tile
