@@ -44,7 +44,7 @@ class ConvStem(PatchEmbed):
 @register_model
 def vit_demo_patch8_64(pretrained=False, **kwargs):
     """ViT of 64 tokens at 64 px for the embedded data set; there are no pretrained weights."""
-    args = {"img_size": 64, "patch_size": 8, "embed_dim": 64, "depth": 6, "num_heads": 4}
+    args = {"img_size": 64, "patch_size": 8, "embed_dim": 64, "depth": 4, "num_heads": 4}
     args |= {"embed_layer": ConvStem, "global_pool": "avg", "class_token": False}
     return _untrained(VisionTransformer, pretrained, args, kwargs)
 

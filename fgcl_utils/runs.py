@@ -81,8 +81,8 @@ class Settings:
     weights: str = "none"  # none, pretrained (from timm's hub) or a file
     head: str = _choice("mlp", "none", "linear", "mlp")
     projection_dim: int = _number(128, 2, 8192)
-    epochs: int = _number(16, 1)
-    batch_size: int = _number(128, 8)  # images a step; each gives two views
+    epochs: int = _number(12, 1)
+    batch_size: int = _number(64, 8)  # images a step; each gives two views
     learning_rate: float = _number(1e-3, 0, open_low=True)
     weight_decay: float = _number(0.05, 0)
     temperature: float = _number(0.1, 0, open_low=True)

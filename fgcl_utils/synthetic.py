@@ -69,7 +69,7 @@ class Dials:
     n_images: int = 4800
     tail: float = 1.0
     species_gap: float = 1.0
-    genus_gap: float = 0.6
+    genus_gap: float = 0.85
     nuisance: float = 1.0
     seed: int = 0
 
