@@ -171,6 +171,13 @@ def test_files_are_found_turned_upright_and_the_broken_ones_are_listed(points, t
     assert Image.open(io.BytesIO(thumbs[0])).size == (48, 96)
 
 
+def test_a_page_without_photos_lists_none_as_broken(points, tmp_path):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, planes=planes)
+    made.save(tmp_path / "map.html")
+    assert made.unreadable == []
+
+
 def test_a_file_keeps_to_its_size_and_gives_outliers_the_better_photos(points, tmp_path):
     def noisy(i, size):
         pixels = np.random.default_rng(i).integers(0, 255, (size, size, 3), dtype=np.uint8)

@@ -107,7 +107,7 @@ class EmbeddingExplorer:
         self.map_note = map_note
         self.path = None
         self.unreadable = []  # names of photos that could not be read, once saved
-        self._photos = photos or _file_photos(self.table["image"], data_root)
+        self._photos = photos or (data_root and _file_photos(self.table["image"], data_root))
 
         self._embeddings = {m: projection.unit_rows(x, m) for m, x in embeddings.items()}
         if planes is None:
@@ -284,6 +284,8 @@ class EmbeddingExplorer:
 
     def _encoded(self, i):
         """WebP bytes of photo i at both sizes; empty where it cannot be read."""
+        if self._photos is None:
+            return b"", b""
         try:
             photo = self._photos(i, PHOTO_SIZE).convert("RGB")
         # Decoders and callers' functions raise anything: whatever it was, the photo goes on the
@@ -304,8 +306,9 @@ class EmbeddingExplorer:
         return kept
 
     def _note_unreadable(self, thumbs):
-        names = self.table["image"].astype(str)
-        self.unreadable = [name for name, t in zip(names, thumbs, strict=True) if not t]
+        if self._photos:
+            names = self.table["image"].astype(str)
+            self.unreadable = [name for name, t in zip(names, thumbs, strict=True) if not t]
 
     def _page(self, shards, standalone, kinds):
         css, js = ((_HERE / f"explorer.{kind}").read_text("utf-8") for kind in ("css", "js"))
@@ -431,8 +434,6 @@ def _outlier_rule(given, from_train):
 
 def _file_photos(images, data_root):
     def photo(i, size):
-        if data_root is None:
-            raise FileNotFoundError("neither photos nor data_root was given")
         image = open_rgb(Path(data_root) / images[i], size)
         image.thumbnail(_box(image, size), reducing_gap=3)
         return image

@@ -111,7 +111,7 @@
     urls.delete(key);
   }
 
-  // facts: neighbours in the original space (uint16 or 32), vectors (scale, int8), the image's name.
+  // facts: neighbours in the original space (uint16 or 32), vectors (scale, int8), image's name.
   const facts = new Map();
   async function factsOf(i) {
     if (!facts.has(i)) facts.set(i, readFacts(await record("facts", i)));
@@ -128,7 +128,9 @@
       return Float32Array.from(stored, (v) => v * scale);
     });
     return {
-      neighbours: methods.map((_, m) => ids.subarray(m * meta.neighbours, (m + 1) * meta.neighbours)),
+      neighbours: methods.map((_, m) =>
+        ids.subarray(m * meta.neighbours, (m + 1) * meta.neighbours),
+      ),
       vectors,
       image: new TextDecoder().decode(bytes.subarray(at)),
     };
@@ -163,21 +165,31 @@
   // pairs repeat only after 56 genera. The book's figures use the same order.
   const OKABE_ITO = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442"];
   const SYMBOLS = [
-    "circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x", "star",
+    "circle",
+    "square",
+    "diamond",
+    "triangle-up",
+    "cross",
+    "triangle-down",
+    "x",
+    "star",
   ];
   const symbolOf = (genus) => genus % SYMBOLS.length;
   const genusColour = (genus) => OKABE_ITO[genus % OKABE_ITO.length];
 
   // Species are too many to tell by colour; neighbouring codes at least get distant hues.
   const speciesColour = meta.species.map((_, s) =>
-    hslToHex((s * 137.508) % 360, [0.62, 0.5, 0.75][s % 3], [0.5, 0.4, 0.6][s % 3]));
+    hslToHex((s * 137.508) % 360, [0.62, 0.5, 0.75][s % 3], [0.5, 0.4, 0.6][s % 3]),
+  );
 
   function hslToHex(hue, saturation, lightness) {
     const channel = (k0) => {
       const k = (k0 + hue / 30) % 12;
       const reach = saturation * Math.min(lightness, 1 - lightness);
       const value = lightness - reach * Math.max(-1, Math.min(k - 3, 9 - k, 1));
-      return Math.round(255 * value).toString(16).padStart(2, "0");
+      return Math.round(255 * value)
+        .toString(16)
+        .padStart(2, "0");
     };
     return `#${channel(0)}${channel(8)}${channel(4)}`;
   }
@@ -189,27 +201,49 @@
 
   // Outlines in units of the marker's radius, y down, for SVG and the 2-D canvas.
   const OUTLINES = (() => {
-    const turn = (points, angle) => points.map(([x, y]) => [
-      x * Math.cos(angle) - y * Math.sin(angle), x * Math.sin(angle) + y * Math.cos(angle),
-    ]);
+    const turn = (points, angle) =>
+      points.map(([x, y]) => [
+        x * Math.cos(angle) - y * Math.sin(angle),
+        x * Math.sin(angle) + y * Math.cos(angle),
+      ]);
     const around = (corners, radius, start = -Math.PI / 2) =>
       Array.from({ length: corners }, (_, c) => {
         const r = Array.isArray(radius) ? radius[c % radius.length] : radius;
         const angle = start + (c * 2 * Math.PI) / corners;
         return [r * Math.cos(angle), r * Math.sin(angle)];
       });
-    const w = 0.36, l = 0.98;
-    const plus = [[w, -l], [w, -w], [l, -w], [l, w], [w, w], [w, l],
-      [-w, l], [-w, w], [-l, w], [-l, -w], [-w, -w], [-w, -l]];
+    const w = 0.36,
+      l = 0.98;
+    const plus = [
+      [w, -l],
+      [w, -w],
+      [l, -w],
+      [l, w],
+      [w, w],
+      [w, l],
+      [-w, l],
+      [-w, w],
+      [-l, w],
+      [-l, -w],
+      [-w, -w],
+      [-w, -l],
+    ];
     return [
-      around(24, 0.92), around(4, 1.16, Math.PI / 4), around(4, 1.14), around(3, 1.2),
-      plus, around(3, 1.2, Math.PI / 2), turn(plus, Math.PI / 4), around(10, [1.2, 0.55]),
+      around(24, 0.92),
+      around(4, 1.16, Math.PI / 4),
+      around(4, 1.14),
+      around(3, 1.2),
+      plus,
+      around(3, 1.2, Math.PI / 2),
+      turn(plus, Math.PI / 4),
+      around(10, [1.2, 0.55]),
     ];
   })();
 
   function trace(context, symbol, x, y, radius) {
     OUTLINES[symbol].forEach(([dx, dy], c) =>
-      context[c ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius));
+      context[c ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius),
+    );
     context.closePath();
   }
 
@@ -306,7 +340,10 @@
     build() {
       const { gl } = this;
       const program = (this.program = gl.createProgram());
-      for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+      for (const [type, source] of [
+        [gl.VERTEX_SHADER, VERTEX],
+        [gl.FRAGMENT_SHADER, FRAGMENT],
+      ]) {
         const part = gl.createShader(type);
         gl.shaderSource(part, source);
         gl.compileShader(part);
@@ -343,12 +380,18 @@
       const layers = [[], [], []]; // dimmed below, ringed on top
       for (let i = 0; i < n; i++) {
         const ring = ringed(i) ? 1 : 0;
-        colours.set(state.colour === "species" ? bySpecies[speciesOf[i]] : byGenus[genusOf[i]], 4 * i);
+        colours.set(
+          state.colour === "species" ? bySpecies[speciesOf[i]] : byGenus[genusOf[i]],
+          4 * i,
+        );
         looks[2 * i] = symbolOf(genusOf[i]);
         looks[2 * i + 1] = 4 * ring + level[i];
         if (level[i]) layers[level[i] === 1 ? 0 : 1 + ring].push(i);
       }
-      for (const [buffer, data] of [[this.colours, colours], [this.looks, looks]]) {
+      for (const [buffer, data] of [
+        [this.colours, colours],
+        [this.looks, looks],
+      ]) {
         gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
         gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
       }
@@ -383,7 +426,8 @@
       this.attribute("colour", this.colours, 3, gl.UNSIGNED_BYTE, true);
       this.attribute("look", this.looks, 2, gl.UNSIGNED_BYTE, false);
       const { x, y } = state.view;
-      const sx = (2 * camera.k()) / camera.width, sy = (2 * camera.k()) / camera.height;
+      const sx = (2 * camera.k()) / camera.width,
+        sy = (2 * camera.k()) / camera.height;
       const set = this.uniform;
       gl.uniform2f(set.scale, sx, sy);
       gl.uniform2f(set.offset, -x * sx, camera.foot / camera.height - y * sy);
@@ -513,8 +557,10 @@
   };
 
   const tween = { from: 0, t: 1 };
-  function positionOf(i) { // on the square, as drawn at this moment
-    const here = columns.positions[tween.from], there = columns.positions[state.method];
+  function positionOf(i) {
+    // on the square, as drawn at this moment
+    const here = columns.positions[tween.from],
+      there = columns.positions[state.method];
     const mix = (d) => ((1 - tween.t) * here[2 * i + d] + tween.t * there[2 * i + d]) / 32767;
     return [mix(0), mix(1)];
   }
@@ -524,10 +570,13 @@
     const xy = columns.positions[state.method];
     const [x, y] = camera.toMap(px, py).map((v) => v * 32767);
     const limit = (reach / camera.k()) * 32767;
-    let best = -1, nearest = limit * limit;
-    for (let i = 0; i < n; i++) { // 300,000 points take a millisecond: no index needed
+    let best = -1,
+      nearest = limit * limit;
+    for (let i = 0; i < n; i++) {
+      // 300,000 points take a millisecond: no index needed
       if (level[i] !== 2) continue;
-      const dx = xy[2 * i] - x, dy = xy[2 * i + 1] - y;
+      const dx = xy[2 * i] - x,
+        dy = xy[2 * i + 1] - y;
       const distance = dx * dx + dy * dy;
       if (distance < nearest) {
         best = i;
@@ -573,13 +622,25 @@
     const every = (i) => methods.every((_, m) => isOutlier(i, m));
     const list = [{ key: "all", label: "photos", test: () => true }];
     methods.forEach((method, m) =>
-      list.push({ key: `out:${m}`, label: `outliers under ${method.name}`, test: (i) => isOutlier(i, m) }));
-    methods.forEach((a, from) => methods.forEach((b, to) => {
-      if (from === to) return;
-      const test = (i) => isOutlier(i, from) && !isOutlier(i, to);
-      list.push({ key: `mended:${from}:${to}`, label: `outliers under ${a.name}, mended by ${b.name}`, test });
-    }));
-    if (methods.length > 1) list.push({ key: "every", label: "outliers under every method", test: every });
+      list.push({
+        key: `out:${m}`,
+        label: `outliers under ${method.name}`,
+        test: (i) => isOutlier(i, m),
+      }),
+    );
+    methods.forEach((a, from) =>
+      methods.forEach((b, to) => {
+        if (from === to) return;
+        const test = (i) => isOutlier(i, from) && !isOutlier(i, to);
+        list.push({
+          key: `mended:${from}:${to}`,
+          label: `outliers under ${a.name}, mended by ${b.name}`,
+          test,
+        });
+      }),
+    );
+    if (methods.length > 1)
+      list.push({ key: "every", label: "outliers under every method", test: every });
     return list.map((filter) => ({ ...filter, size: count(filter.test) }));
   })();
   const filterNow = () => FILTERS.find((filter) => filter.key === state.filter) ?? FILTERS[0];
@@ -587,8 +648,12 @@
   function relevel() {
     const { test } = filterNow();
     const words = state.query.trim().toLowerCase();
-    const found = meta.species.map((name, s) => !words || name.toLowerCase().includes(words)
-      || meta.genera[meta.genus_of_species[s]].toLowerCase().includes(words));
+    const found = meta.species.map(
+      (name, s) =>
+        !words ||
+        name.toLowerCase().includes(words) ||
+        meta.genera[meta.genus_of_species[s]].toLowerCase().includes(words),
+    );
     for (let i = 0; i < n; i++) {
       const species = speciesOf[i];
       const passes = test(i) && found[species] && (!state.marked.size || state.marked.has(species));
@@ -671,7 +736,7 @@
     viewChanged();
   }
 
-  const nearestName = (i, m) => meta.has_nearest ? meta.genera[columns.nearest[m][i]] : null;
+  const nearestName = (i, m) => (meta.has_nearest ? meta.genera[columns.nearest[m][i]] : null);
   const speciesName = (i) => meta.species[speciesOf[i]];
   const genusName = (i) => meta.genera[genusOf[i]];
   const letter = (place) => String.fromCharCode(65 + place);
@@ -680,7 +745,8 @@
     const { name } = methods[state.method];
     const near = nearestName(i, state.method);
     const verdict = isOutlier(i, state.method)
-      ? `outlier under ${name}${near ? `, nearest to ${near}` : ""}` : `no outlier under ${name}`;
+      ? `outlier under ${name}${near ? `, nearest to ${near}` : ""}`
+      : `no outlier under ${name}`;
     return `${speciesName(i)}, genus ${genusName(i)}, ${verdict}`;
   }
 
@@ -711,7 +777,10 @@
 
   function halo(context, i, radius, colour, width) {
     const [x, y] = screenOf(i);
-    for (const [style, line] of [[theme.hex.page, width + 2.5], [colour, width]]) {
+    for (const [style, line] of [
+      [theme.hex.page, width + 2.5],
+      [colour, width],
+    ]) {
       context.beginPath();
       circle(context, x, y, radius);
       context.strokeStyle = style;
@@ -820,15 +889,21 @@
     return box;
   }
 
-  const genusLine = (i) => el("div", { class: "genus" }, symbolIcon(genusOf[i]), el("span", {}, genusName(i)));
+  const genusLine = (i) =>
+    el("div", { class: "genus" }, symbolIcon(genusOf[i]), el("span", {}, genusName(i)));
   const percent = (part, whole) => (whole ? `${((100 * part) / whole).toFixed(1)} %` : "–");
-  const plural = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
+  const plural = (number, noun) =>
+    `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 
   function kinship(i, j) {
     if (speciesOf[i] === speciesOf[j]) return "species";
     return genusOf[i] === genusOf[j] ? "genus" : "other";
   }
-  const KIN = { species: ["=", "same species"], genus: ["~", "same genus, another species"], other: ["≠", "another genus"] };
+  const KIN = {
+    species: ["=", "same species"],
+    genus: ["~", "same genus, another species"],
+    other: ["≠", "another genus"],
+  };
 
   // The symbol already says the genus: "Mycena sp. 07" is "sp. 07" where there is little room.
   function shortName(i) {
@@ -837,15 +912,29 @@
   }
 
   function tile(i, { sign, label = shortName(i) } = {}) {
-    const button = el("button", {
-      class: "tile",
-      title: `${speciesName(i)} (${genusName(i)})`,
-      onclick: () => { choose(i); bringIntoView(i); },
-      onmouseenter: () => hover(i),
-      onmouseleave: () => hover(-1),
-      onfocus: () => hover(i),
-      onblur: () => hover(-1),
-    }, photo(i), el("small", {}, ...(sign ? [el("b", {}, sign)] : []), symbolIcon(genusOf[i]), el("span", {}, label)));
+    const button = el(
+      "button",
+      {
+        class: "tile",
+        title: `${speciesName(i)} (${genusName(i)})`,
+        onclick: () => {
+          choose(i);
+          bringIntoView(i);
+        },
+        onmouseenter: () => hover(i),
+        onmouseleave: () => hover(-1),
+        onfocus: () => hover(i),
+        onblur: () => hover(-1),
+      },
+      photo(i),
+      el(
+        "small",
+        {},
+        ...(sign ? [el("b", {}, sign)] : []),
+        symbolIcon(genusOf[i]),
+        el("span", {}, label),
+      ),
+    );
     button.dataset.point = i;
     return button;
   }
@@ -878,8 +967,11 @@
       parent.children[(next + options.length) % options.length].focus();
       document.activeElement.click();
     };
-    parent.append(...options.map(([value, ...content]) =>
-      el("button", { role: "radio", onclick: () => pick(value), onkeydown: move }, ...content)));
+    parent.append(
+      ...options.map(([value, ...content]) =>
+        el("button", { role: "radio", onclick: () => pick(value), onkeydown: move }, ...content),
+      ),
+    );
   }
 
   function markRadio(parent, place) {
@@ -891,15 +983,40 @@
 
   function buildControls() {
     $("title").textContent = meta.title;
-    radio($("methods"), methods.map((method, m) => [m, method.name,
-      el("small", { class: "soft" }, plural(outlierCount[m], "outlier"))]), switchMethod);
-    radio($("colours"), COLOURS.map((colour) => [colour, colour]), (colour) => update({ colour }));
-    $("filter").append(...FILTERS.map((f) => el("option", { value: f.key }, `${f.size.toLocaleString("en")} ${f.label}`)));
-    $("legend").append(...meta.genera.map((name, g) => el("button", {
-      class: "chip",
-      title: "Press to hide or show, double-press to see it alone",
-      onclick: (event) => (event.detail > 1 ? isolate(g) : toggleGenus(g)),
-    }, symbolIcon(g), el("span", {}, name), el("small", { class: "soft" }, genusSize[g].toLocaleString("en")))));
+    radio(
+      $("methods"),
+      methods.map((method, m) => [
+        m,
+        method.name,
+        el("small", { class: "soft" }, plural(outlierCount[m], "outlier")),
+      ]),
+      switchMethod,
+    );
+    radio(
+      $("colours"),
+      COLOURS.map((colour) => [colour, colour]),
+      (colour) => update({ colour }),
+    );
+    $("filter").append(
+      ...FILTERS.map((f) =>
+        el("option", { value: f.key }, `${f.size.toLocaleString("en")} ${f.label}`),
+      ),
+    );
+    $("legend").append(
+      ...meta.genera.map((name, g) =>
+        el(
+          "button",
+          {
+            class: "chip",
+            title: "Press to hide or show, double-press to see it alone",
+            onclick: (event) => (event.detail > 1 ? isolate(g) : toggleGenus(g)),
+          },
+          symbolIcon(g),
+          el("span", {}, name),
+          el("small", { class: "soft" }, genusSize[g].toLocaleString("en")),
+        ),
+      ),
+    );
   }
 
   function showControls() {
@@ -935,11 +1052,16 @@
   function showReading() {
     const { name, trustworthiness, knn_preservation: kept, k } = methods[state.method];
     const visible = shown().length;
-    const parts = [visible === n ? `All ${plural(n, "photo")} shown.`
-      : `${visible.toLocaleString("en")} of ${plural(n, "photo")} shown.`];
+    const parts = [
+      visible === n
+        ? `All ${plural(n, "photo")} shown.`
+        : `${visible.toLocaleString("en")} of ${plural(n, "photo")} shown.`,
+    ];
     if (trustworthiness !== undefined) {
-      parts.push(`The map flatters: under ${name} its trustworthiness is ${trustworthiness.toFixed(2)}, and `
-        + `${Math.round(100 * kept)} % of the ${k} nearest neighbours stay nearest on it.`);
+      parts.push(
+        `The map flatters: under ${name} its trustworthiness is ${trustworthiness.toFixed(2)}, and ` +
+          `${Math.round(100 * kept)} % of the ${k} nearest neighbours stay nearest on it.`,
+      );
     }
     parts.push("Outliers (ringed) and neighbours are computed in the original space.");
     $("reading").textContent = parts.join(" ");
@@ -962,9 +1084,18 @@
     const m = state.method;
     const near = nearestName(i, m);
     const verdict = isOutlier(i, m)
-      ? el("small", { class: "warn" }, near ? `◎ outlier: nearest to ${near}` : "◎ outlier") : null;
-    card.replaceChildren(photo(i), el("div", { class: "text" },
-      el("div", { class: "name" }, speciesName(i)), genusLine(i), verdict));
+      ? el("small", { class: "warn" }, near ? `◎ outlier: nearest to ${near}` : "◎ outlier")
+      : null;
+    card.replaceChildren(
+      photo(i),
+      el(
+        "div",
+        { class: "text" },
+        el("div", { class: "name" }, speciesName(i)),
+        genusLine(i),
+        verdict,
+      ),
+    );
     card.dataset.point = i;
     card.hidden = false;
     placeCard(i);
@@ -984,7 +1115,8 @@
     const gap = camera.radius() + 14;
     const left = x + gap + 180 < camera.width ? x + gap : x - gap - 178;
     const top = Math.min(Math.max(6, y - 90), camera.height - camera.foot - card.offsetHeight - 6);
-    card.style.transform = `translate(${Math.round(Math.max(4, left))}px, ${Math.round(Math.max(4, top))}px)`;
+    const [dx, dy] = [left, top].map((v) => Math.round(Math.max(4, v)));
+    card.style.transform = `translate(${dx}px, ${dy}px)`;
   }
 
   function hideCard() {
@@ -1000,8 +1132,18 @@
     const box = $("neighbours");
     const { chosen, method } = state;
     if (chosen < 0) {
-      box.replaceChildren(el("div", { class: "head" }, el("h2", {}, "Nearest neighbours"),
-        el("span", { class: "soft" }, "Click a point, or press N, to see the photos that the network finds most similar to it.")));
+      box.replaceChildren(
+        el(
+          "div",
+          { class: "head" },
+          el("h2", {}, "Nearest neighbours"),
+          el(
+            "span",
+            { class: "soft" },
+            "Click a point, or press N, for the photos that the network finds most similar to it.",
+          ),
+        ),
+      );
       return;
     }
     const near = [...(await factsOf(chosen)).neighbours[method]];
@@ -1010,16 +1152,33 @@
     const same = kin.filter((k) => k === "species").length;
     const genus = kin.filter((k) => k !== "other").length;
     const { name, dimensions } = methods[method];
-    const strip = el("div", { class: "strip" }, ...near.map((j, place) => {
-      const button = tile(j, { sign: KIN[kin[place]][0] });
-      button.dataset.kin = kin[place];
-      button.setAttribute("aria-label", `neighbour ${place + 1}: ${speciesName(j)}, ${KIN[kin[place]][1]}`);
-      return button;
-    }));
-    box.replaceChildren(el("div", { class: "head" },
-      el("h2", {}, `Nearest to ${speciesName(chosen)} under ${name}`),
-      el("span", { class: "soft" }, `in the original ${dimensions} dimensions, not on the map: `
-        + `${same} of ${near.length} of its species (=), ${genus} of its genus (=, ~)`)), strip);
+    const strip = el(
+      "div",
+      { class: "strip" },
+      ...near.map((j, place) => {
+        const button = tile(j, { sign: KIN[kin[place]][0] });
+        button.dataset.kin = kin[place];
+        button.setAttribute(
+          "aria-label",
+          `neighbour ${place + 1}: ${speciesName(j)}, ${KIN[kin[place]][1]}`,
+        );
+        return button;
+      }),
+    );
+    box.replaceChildren(
+      el(
+        "div",
+        { class: "head" },
+        el("h2", {}, `Nearest to ${speciesName(chosen)} under ${name}`),
+        el(
+          "span",
+          { class: "soft" },
+          `in the original ${dimensions} dimensions, not on the map: ` +
+            `${same} of ${near.length} of its species (=), ${genus} of its genus (=, ~)`,
+        ),
+      ),
+      strip,
+    );
     drawOverlay();
   }
 
@@ -1034,15 +1193,24 @@
 
   function showPanel() {
     const focused = $("tabs").contains(document.activeElement);
-    $("tabs").replaceChildren(...Object.entries(TABS).map(([key, [label, size]]) => el("button", {
-      role: "tab",
-      id: `tab-${key}`,
-      "aria-selected": String(state.tab === key),
-      "aria-controls": "panel",
-      tabIndex: state.tab === key ? 0 : -1,
-      onclick: () => update({ tab: key }),
-      onkeydown: (event) => moveTab(event),
-    }, label, size?.() ? ` ${size()}` : "")));
+    $("tabs").replaceChildren(
+      ...Object.entries(TABS).map(([key, [label, size]]) =>
+        el(
+          "button",
+          {
+            role: "tab",
+            id: `tab-${key}`,
+            "aria-selected": String(state.tab === key),
+            "aria-controls": "panel",
+            tabIndex: state.tab === key ? 0 : -1,
+            onclick: () => update({ tab: key }),
+            onkeydown: (event) => moveTab(event),
+          },
+          label,
+          size?.() ? ` ${size()}` : "",
+        ),
+      ),
+    );
     $("panel").setAttribute("aria-labelledby", `tab-${state.tab}`);
     if (focused) $(`tab-${state.tab}`).focus();
     TABS[state.tab][2]($("panel"));
@@ -1061,15 +1229,29 @@
   function showCompare(panel) {
     const { pins } = state;
     if (!pins.length) {
-      panel.replaceChildren(el("h2", {}, "Compare photos side by side"),
-        el("p", { class: "soft" }, "Click points to pin their photos here. Two or more show how far apart each method puts them."),
-        ...suggestion());
+      panel.replaceChildren(
+        el("h2", {}, "Compare photos side by side"),
+        el(
+          "p",
+          { class: "soft" },
+          "Click points to pin their photos here. Two or more show what each method makes of them.",
+        ),
+        ...suggestion(),
+      );
       return;
     }
     const board = el("div", { id: "distances" });
     const cards = el("div", { class: "pins" }, ...pins.map(pinCard));
-    panel.replaceChildren(el("div", { class: "row" }, el("h2", {}, plural(pins.length, "pinned photo")),
-      el("button", { onclick: () => update({ pins: [] }) }, "Unpin all")), cards, board);
+    panel.replaceChildren(
+      el(
+        "div",
+        { class: "row" },
+        el("h2", {}, plural(pins.length, "pinned photo")),
+        el("button", { onclick: () => update({ pins: [] }) }, "Unpin all"),
+      ),
+      cards,
+      board,
+    );
     if (pins.length > 1) showDistances(board, [...pins]);
     else board.append(el("p", { class: "soft" }, "Pin another photo to compare."));
   }
@@ -1080,8 +1262,18 @@
     const best = outlierCount.lastIndexOf(Math.min(...outlierCount));
     const story = FILTERS.find((f) => f.key === `mended:${worst}:${best}`);
     if (!story?.size) return [];
-    return [el("div", { class: "finding" }, el("p", {}, `${story.size} ${story.label}.`),
-      el("button", { onclick: () => update({ filter: story.key, tab: "outliers" }) }, "Show them"))];
+    return [
+      el(
+        "div",
+        { class: "finding" },
+        el("p", {}, `${story.size} ${story.label}.`),
+        el(
+          "button",
+          { onclick: () => update({ filter: story.key, tab: "outliers" }) },
+          "Show them",
+        ),
+      ),
+    ];
   }
 
   function pinCard(i, place) {
@@ -1090,23 +1282,53 @@
       image.textContent = name.split("/").at(-1);
       image.title = name;
     });
-    const verdicts = el("div", { class: "verdicts", title: "Nearest genus centroid under each method" }, ...methods.flatMap((method, m) => {
-      const near = nearestName(i, m);
-      const bad = isOutlier(i, m);
-      const words = bad ? `nearest to ${near ?? "another genus"}` : "nearest to its own genus";
-      return [el("span", { class: "soft" }, method.name),
-        el("span", { class: bad ? "warn" : "good", title: words }, bad ? `◎ ${near ?? "outlier"}` : "✓ own")];
-    }));
-    const card = el("article", { class: "pin" },
-      photo(i, ["thumb", "photo"], el("span", { class: "badge" }, letter(place)),
-        el("button", { "aria-label": `Unpin ${letter(place)}, ${speciesName(i)}`, title: "Unpin", onclick: () => togglePin(i) }, "×")),
-      el("div", { class: "name" }, speciesName(i)), genusLine(i), verdicts, image);
+    const verdicts = el(
+      "div",
+      { class: "verdicts", title: "Nearest genus centroid under each method" },
+      ...methods.flatMap((method, m) => {
+        const near = nearestName(i, m);
+        const bad = isOutlier(i, m);
+        const words = bad ? `nearest to ${near ?? "another genus"}` : "nearest to its own genus";
+        return [
+          el("span", { class: "soft" }, method.name),
+          el(
+            "span",
+            { class: bad ? "warn" : "good", title: words },
+            bad ? `◎ ${near ?? "outlier"}` : "✓ own",
+          ),
+        ];
+      }),
+    );
+    const card = el(
+      "article",
+      { class: "pin" },
+      photo(
+        i,
+        ["thumb", "photo"],
+        el("span", { class: "badge" }, letter(place)),
+        el(
+          "button",
+          {
+            "aria-label": `Unpin ${letter(place)}, ${speciesName(i)}`,
+            title: "Unpin",
+            onclick: () => togglePin(i),
+          },
+          "×",
+        ),
+      ),
+      el("div", { class: "name" }, speciesName(i)),
+      genusLine(i),
+      verdicts,
+      image,
+    );
     card.dataset.point = i;
     return card;
   }
 
   async function showDistances(board, pins) {
-    const pairs = pins.flatMap((i, a) => pins.slice(a + 1).map((j, b) => ({ i, j, a, b: a + 1 + b })));
+    const pairs = pins.flatMap((i, a) =>
+      pins.slice(a + 1).map((j, b) => ({ i, j, a, b: a + 1 + b })),
+    );
     for (const pair of pairs) {
       const [left, right] = [await factsOf(pair.i), await factsOf(pair.j)];
       pair.kin = kinship(pair.i, pair.j);
@@ -1117,53 +1339,117 @@
     if (String(pins) !== String(state.pins) || state.tab !== "compare") return;
     const related = pairs.filter((pair) => pair.kin !== "other");
     const strangers = pairs.filter((pair) => pair.kin === "other");
-    board.replaceChildren(el("h2", {}, "How far apart"),
+    board.replaceChildren(
+      el("h2", {}, "How far apart"),
       ...finding(related, Math.min, "closest together"),
       ...finding(strangers, Math.max, "farthest apart"),
-      el("table", {}, el("tr", {}, el("th", { scope: "col" }, "pair"),
-        ...methods.map((method) => el("th", { scope: "col" }, method.name))), ...pairs.map(pairRow)),
-      el("p", { class: "soft" }, "Cosine distance in the original space. # is the second photo's place "
-        + `among the first one's ${(n - 1).toLocaleString("en")} neighbours; marked is the method that `
-        + "ranks the pair closest. = same species, ~ same genus, ≠ another genus."));
+      el(
+        "table",
+        {},
+        el(
+          "tr",
+          {},
+          el("th", { scope: "col" }, "pair"),
+          ...methods.map((method) => el("th", { scope: "col" }, method.name)),
+        ),
+        ...pairs.map(pairRow),
+      ),
+      el(
+        "p",
+        { class: "soft" },
+        "Cosine distance in the original space. # is the second photo's place " +
+          `among the first one's ${(n - 1).toLocaleString("en")} neighbours; marked is the method that ` +
+          "ranks the pair closest. = same species, ~ same genus, ≠ another genus.",
+      ),
+    );
   }
 
   const place = (rank) =>
-    (Number.isFinite(rank) ? `#${Math.round(rank).toLocaleString("en")}` : `beyond #${meta.neighbours}`);
+    Number.isFinite(rank)
+      ? `#${Math.round(rank).toLocaleString("en")}`
+      : `beyond #${meta.neighbours}`;
 
   function pairRow(pair) {
     const [sign, words] = KIN[pair.kin];
     const least = Math.min(...pair.rank);
-    return el("tr", {}, el("th", { scope: "row", title: words },
-      el("span", { class: "badge inline" }, letter(pair.a)), ` ${sign} `,
-      el("span", { class: "badge inline" }, letter(pair.b))),
-    ...pair.rank.map((rank, m) => el("td", { class: rank === least && Number.isFinite(least) ? "best" : "" },
-      pair.distance[m].toFixed(2), el("small", { class: "soft" }, place(rank)))));
+    return el(
+      "tr",
+      {},
+      el(
+        "th",
+        { scope: "row", title: words },
+        el("span", { class: "badge inline" }, letter(pair.a)),
+        ` ${sign} `,
+        el("span", { class: "badge inline" }, letter(pair.b)),
+      ),
+      ...pair.rank.map((rank, m) =>
+        el(
+          "td",
+          { class: rank === least && Number.isFinite(least) ? "best" : "" },
+          pair.distance[m].toFixed(2),
+          el("small", { class: "soft" }, place(rank)),
+        ),
+      ),
+    );
   }
 
   // Photos of one genus should be close, photos of two far apart: who does it best?
   function finding(pairs, best, words) {
     if (!pairs.length || methods.length < 2) return [];
-    const mean = methods.map((_, m) => pairs.reduce((sum, pair) => sum + pair.rank[m], 0) / pairs.length);
+    const mean = methods.map(
+      (_, m) => pairs.reduce((sum, pair) => sum + pair.rank[m], 0) / pairs.length,
+    );
     const bestRank = best(...mean);
     const winners = methods.filter((_, m) => mean[m] === bestRank).map((method) => method.name);
     const who = pairs.map((pair) => `${letter(pair.a)} and ${letter(pair.b)}`).join(", ");
-    const kind = pairs.length > 1 ? (best === Math.min ? "of one genus" : "of different genera") : KIN[pairs[0].kin][1];
+    const kind =
+      pairs.length > 1
+        ? best === Math.min
+          ? "of one genus"
+          : "of different genera"
+        : KIN[pairs[0].kin][1];
     if (winners.length === methods.length) {
-      return [el("p", { class: "finding" }, `${who} (${kind}): every method ranks them alike, ${place(bestRank)}.`)];
+      return [
+        el(
+          "p",
+          { class: "finding" },
+          `${who} (${kind}): every method ranks them alike, ${place(bestRank)}.`,
+        ),
+      ];
     }
-    const others = methods.flatMap((method, m) => (mean[m] === bestRank ? [] : [`${method.name} ${place(mean[m])}`]));
-    return [el("p", { class: "finding" }, `${who} (${kind}): ${winners.join(" and ")} put${winners.length > 1 ? "" : "s"} them `
-      + `${words}, ${place(bestRank)}${pairs.length > 1 ? " on average" : ""}; ${others.join(", ")}.`)];
+    const others = methods.flatMap((method, m) =>
+      mean[m] === bestRank ? [] : [`${method.name} ${place(mean[m])}`],
+    );
+    return [
+      el(
+        "p",
+        { class: "finding" },
+        `${who} (${kind}): ${winners.join(" and ")} put${winners.length > 1 ? "" : "s"} them ` +
+          `${words}, ${place(bestRank)}${pairs.length > 1 ? " on average" : ""}; ${others.join(", ")}.`,
+      ),
+    ];
   }
 
   function showOutliers(panel) {
     const most = Math.max(1, ...outlierCount);
-    const bars = methods.map((method, m) => el("button", {
-      class: "bar",
-      "aria-pressed": String(state.filter === `out:${m}`),
-      onclick: () => update({ filter: state.filter === `out:${m}` ? "all" : `out:${m}` }),
-    }, el("span", {}, method.name), bar(outlierCount[m] / most),
-    el("span", {}, `${outlierCount[m]}`, el("small", { class: "soft" }, `  ${percent(outlierCount[m], n)}`))));
+    const bars = methods.map((method, m) =>
+      el(
+        "button",
+        {
+          class: "bar",
+          "aria-pressed": String(state.filter === `out:${m}`),
+          onclick: () => update({ filter: state.filter === `out:${m}` ? "all" : `out:${m}` }),
+        },
+        el("span", {}, method.name),
+        bar(outlierCount[m] / most),
+        el(
+          "span",
+          {},
+          `${outlierCount[m]}`,
+          el("small", { class: "soft" }, `  ${percent(outlierCount[m], n)}`),
+        ),
+      ),
+    );
     const filtered = state.filter !== "all";
     const subject = filtered ? filterNow().label : `outliers under ${methods[state.method].name}`;
     const list = shown().filter((i) => filtered || isOutlier(i, state.method));
@@ -1171,15 +1457,25 @@
     const about = Number(state.filter.split(":")[1] ?? state.method);
     const near = (i) => (isOutlier(i, about) ? nearestName(i, about) : null);
     const label = (i) => (near(i) ? { label: `→ ${near(i)}` } : {});
-    if (meta.has_nearest) { // the same mistake side by side
+    if (meta.has_nearest) {
+      // the same mistake side by side
       const to = columns.nearest[about];
       list.sort((a, b) => genusOf[a] - genusOf[b] || to[a] - to[b] || a - b);
     }
-    panel.replaceChildren(el("h2", {}, "Genus outliers"),
-      el("p", { class: "soft" }, meta.outlier_rule), el("div", {}, ...bars),
-      el("div", { class: "row" }, el("h2", { id: "listed" }, `${list.length} ${subject}`),
-        filtered ? el("button", { onclick: () => update({ filter: "all" }) }, "Show all photos") : null),
-      ...tiles(list, label));
+    panel.replaceChildren(
+      el("h2", {}, "Genus outliers"),
+      el("p", { class: "soft" }, meta.outlier_rule),
+      el("div", {}, ...bars),
+      el(
+        "div",
+        { class: "row" },
+        el("h2", { id: "listed" }, `${list.length} ${subject}`),
+        filtered
+          ? el("button", { onclick: () => update({ filter: "all" }) }, "Show all photos")
+          : null,
+      ),
+      ...tiles(list, label),
+    );
   }
 
   function bar(share) {
@@ -1191,42 +1487,90 @@
   function showSelection(panel) {
     const list = state.selection;
     if (!list.length) {
-      panel.replaceChildren(el("h2", {}, "A gallery of your choice"),
-        el("p", { class: "soft" }, "Press Lasso and draw around points on the map, or type in Find and press Enter."));
+      panel.replaceChildren(
+        el("h2", {}, "A gallery of your choice"),
+        el(
+          "p",
+          { class: "soft" },
+          "Press Lasso and draw around points on the map, or type in Find and press Enter.",
+        ),
+      );
       return;
     }
     const sizes = meta.genera.map((_, g) => list.filter((i) => genusOf[i] === g).length);
-    const mix = el("div", { class: "mix", "aria-hidden": "true" }, ...sizes.flatMap((size, g) => {
-      if (!size) return [];
-      const part = el("span");
-      part.style.cssText = `flex:${size};background:${genusColour(g)}`;
-      return [part];
-    }));
-    const words = sizes.map((size, g) => [size, meta.genera[g]]).filter(([size]) => size)
-      .sort((a, b) => b[0] - a[0]).map(([size, name]) => `${name} ${size}`).join(", ");
+    const mix = el(
+      "div",
+      { class: "mix", "aria-hidden": "true" },
+      ...sizes.flatMap((size, g) => {
+        if (!size) return [];
+        const part = el("span");
+        part.style.cssText = `flex:${size};background:${genusColour(g)}`;
+        return [part];
+      }),
+    );
+    const words = sizes
+      .map((size, g) => [size, meta.genera[g]])
+      .filter(([size]) => size)
+      .sort((a, b) => b[0] - a[0])
+      .map(([size, name]) => `${name} ${size}`)
+      .join(", ");
     const out = list.filter((i) => isOutlier(i, state.method)).length;
-    panel.replaceChildren(el("div", { class: "row" }, el("h2", {}, plural(list.length, "photo")),
-      el("button", { onclick: () => clearSelection() }, "Clear")), mix,
-    el("p", { class: "soft" }, `${words}. ${plural(out, "outlier")} under ${methods[state.method].name}.`),
-    ...tiles(list));
+    panel.replaceChildren(
+      el(
+        "div",
+        { class: "row" },
+        el("h2", {}, plural(list.length, "photo")),
+        el("button", { onclick: () => clearSelection() }, "Clear"),
+      ),
+      mix,
+      el(
+        "p",
+        { class: "soft" },
+        `${words}. ${plural(out, "outlier")} under ${methods[state.method].name}.`,
+      ),
+      ...tiles(list),
+    );
   }
 
   function showSpecies(panel) {
     const at = panel.scrollTop;
     const sizes = new Uint32Array(meta.species.length);
     for (const s of speciesOf) sizes[s]++;
-    const groups = meta.genera.map((name, g) => el("div", { class: "group" },
-      el("h3", { class: "row" }, el("span", { class: "genus" }, symbolIcon(g), name)),
-      ...meta.species.map((_, s) => s).filter((s) => meta.genus_of_species[s] === g && sizes[s]).map((s) =>
-        el("button", {
-          class: "species",
-          "aria-pressed": String(state.marked.has(s)),
-          onclick: () => toggleSpecies(s),
-        }, symbolIcon(g, state.colour === "species" ? speciesColour[s] : genusColour(g)),
-        el("span", {}, meta.species[s]), el("small", { class: "soft" }, String(sizes[s]))))));
-    panel.replaceChildren(el("div", { class: "row" }, el("h2", {}, "Mark species"),
-      state.marked.size ? el("button", { onclick: () => update({ marked: new Set() }) }, "Clear") : null),
-    el("p", { class: "soft" }, "Press a species to dim the others."), ...groups);
+    const groups = meta.genera.map((name, g) =>
+      el(
+        "div",
+        { class: "group" },
+        el("h3", { class: "row" }, el("span", { class: "genus" }, symbolIcon(g), name)),
+        ...meta.species
+          .map((_, s) => s)
+          .filter((s) => meta.genus_of_species[s] === g && sizes[s])
+          .map((s) =>
+            el(
+              "button",
+              {
+                class: "species",
+                "aria-pressed": String(state.marked.has(s)),
+                onclick: () => toggleSpecies(s),
+              },
+              symbolIcon(g, state.colour === "species" ? speciesColour[s] : genusColour(g)),
+              el("span", {}, meta.species[s]),
+              el("small", { class: "soft" }, String(sizes[s])),
+            ),
+          ),
+      ),
+    );
+    panel.replaceChildren(
+      el(
+        "div",
+        { class: "row" },
+        el("h2", {}, "Mark species"),
+        state.marked.size
+          ? el("button", { onclick: () => update({ marked: new Set() }) }, "Clear")
+          : null,
+      ),
+      el("p", { class: "soft" }, "Press a species to dim the others."),
+      ...groups,
+    );
     panel.scrollTop = at;
   }
 
@@ -1246,7 +1590,9 @@
     $("hint").textContent = text;
     $("hint").hidden = false;
     clearTimeout(fading);
-    fading = setTimeout(() => { $("hint").hidden = true; }, 2600);
+    fading = setTimeout(() => {
+      $("hint").hidden = true;
+    }, 2600);
   }
 
   const KEYS = [
@@ -1266,15 +1612,35 @@
     const unread = meta.unreadable;
     $("dialog").replaceChildren(
       el("h2", {}, meta.title),
-      el("p", {}, "Each point is a photo, placed so that photos which the network finds similar lie close. "
-        + "Shape and colour tell the genus; a ring marks an outlier. Switch the method and every point travels to its new place."),
-      el("div", { class: "keys" }, ...KEYS.flatMap(([keys, text]) => [
-        el("span", {}, ...keys.split(/ +/).map((key) => el("kbd", {}, key))), el("span", {}, text)])),
+      el(
+        "p",
+        {},
+        "Each point is a photo, placed so that photos which the network finds similar lie close. " +
+          "Shape and colour tell the genus; a ring marks an outlier. Switch the method and every " +
+          "point travels to its new place.",
+      ),
+      el(
+        "div",
+        { class: "keys" },
+        ...KEYS.flatMap(([keys, text]) => [
+          el("span", {}, ...keys.split(/ +/).map((key) => el("kbd", {}, key))),
+          el("span", {}, text),
+        ]),
+      ),
       el("p", { class: "soft" }, meta.map_note),
-      ...(unread.count ? [el("p", { class: "warn" }, `${plural(unread.count, "photo")} could not be read:`),
-        el("ul", {}, ...unread.names.map((name) => el("li", { class: "id" }, name)))] : []),
-      el("p", { class: "soft" }, "This page holds everything it shows and makes no request to any server."),
-      el("form", { method: "dialog" }, el("button", { autofocus: true }, "Close")));
+      ...(unread.count
+        ? [
+            el("p", { class: "warn" }, `${plural(unread.count, "photo")} could not be read:`),
+            el("ul", {}, ...unread.names.map((name) => el("li", { class: "id" }, name))),
+          ]
+        : []),
+      el(
+        "p",
+        { class: "soft" },
+        "This page holds everything it shows and makes no request to any server.",
+      ),
+      el("form", { method: "dialog" }, el("button", { autofocus: true }, "Close")),
+    );
     $("dialog").showModal();
   }
 
@@ -1374,10 +1740,12 @@
     select(path.length < 3 ? [] : shown().filter((i) => inside(positionOf(i), path)));
   }
 
-  function inside([x, y], path) { // even-odd rule
+  function inside([x, y], path) {
+    // even-odd rule
     let within = false;
     for (let a = 0, b = path.length - 1; a < path.length; b = a++) {
-      const [ax, ay] = path[a], [bx, by] = path[b];
+      const [ax, ay] = path[a],
+        [bx, by] = path[b];
       if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) within = !within;
     }
     return within;
@@ -1435,7 +1803,11 @@
     p: () => step(-1),
     Escape: escape,
     c: () => update({ colour: state.colour === "genus" ? "species" : "genus" }),
-    o: () => update({ filter: state.filter === `out:${state.method}` ? "all" : `out:${state.method}`, tab: "outliers" }),
+    o: () =>
+      update({
+        filter: state.filter === `out:${state.method}` ? "all" : `out:${state.method}`,
+        tab: "outliers",
+      }),
     l: toggleLasso,
     "/": () => $("search").focus(),
     "?": showHelp,
@@ -1444,7 +1816,8 @@
     "-": () => zoomBy(1 / 1.4),
     0: fit,
   };
-  const MAP_KEY = { // only with the map in focus: elsewhere they scroll, or press a button
+  const MAP_KEY = {
+    // only with the map in focus: elsewhere they scroll, or press a button
     Enter: () => state.chosen >= 0 && togglePin(state.chosen),
     ArrowLeft: () => pan(-SHIFT, 0),
     ArrowRight: () => pan(SHIFT, 0),
@@ -1460,8 +1833,10 @@
     }
     const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const free = !event.target.closest("button, [role=tabpanel]");
-    const act = KEY[name] ?? (free ? MAP_KEY[name] : undefined)
-      ?? (methods[name - 1] ? () => switchMethod(name - 1) : undefined);
+    const act =
+      KEY[name] ??
+      (free ? MAP_KEY[name] : undefined) ??
+      (methods[name - 1] ? () => switchMethod(name - 1) : undefined);
     if (!act) return;
     event.preventDefault();
     act();
@@ -1474,7 +1849,10 @@
     surface.addEventListener("pointermove", pointerMove);
     surface.addEventListener("pointerup", pointerUp);
     surface.addEventListener("pointercancel", pointerUp);
-    surface.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && pointTo(-1));
+    surface.addEventListener(
+      "pointerleave",
+      (event) => event.pointerType === "mouse" && pointTo(-1),
+    );
     surface.addEventListener("wheel", wheel, { passive: false });
     document.addEventListener("keydown", key);
     $("zoom-in").onclick = () => zoomBy(1.5);
@@ -1485,8 +1863,11 @@
     $("link").onclick = copyLink;
     $("help").onclick = showHelp;
     $("theme").onclick = () => theme.next();
-    $("filter").onchange = (event) => update({
-      filter: event.target.value, tab: event.target.value === "all" ? state.tab : "outliers" });
+    $("filter").onchange = (event) =>
+      update({
+        filter: event.target.value,
+        tab: event.target.value === "all" ? state.tab : "outliers",
+      });
     $("search").oninput = (event) => update({ query: event.target.value });
     $("search").onkeydown = (event) => {
       if (event.key !== "Enter" || !state.query.trim()) return;
@@ -1508,7 +1889,8 @@
 
   // The map at twice the page's resolution, with a title above and the legend below.
   function savePNG() {
-    const head = 58, line = 24;
+    const head = 58,
+      line = 24;
     const usual = camera.pixel;
     camera.pixel = 2;
     renderer.draw(); // a WebGL canvas holds its picture only until the browser shows it
@@ -1533,7 +1915,11 @@
     context.font = "13px system-ui, sans-serif";
     context.fillStyle = theme.hex.soft;
     const about = state.filter === "all" ? "" : `; shown: ${filterNow().label}`;
-    context.fillText(`${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}${about}`, 16, 46);
+    context.fillText(
+      `${plural(outlierCount[state.method], "genus outlier")} (ringed) among ${plural(n, "photo")}${about}`,
+      16,
+      46,
+    );
     for (const { g, x, row } of legend) {
       const y = head + camera.height + line * (row + 0.5);
       context.beginPath();
@@ -1551,7 +1937,8 @@
   }
 
   function legendPlaces(context) {
-    let x = 22, row = 0;
+    let x = 22,
+      row = 0;
     return meta.genera.map((name, g) => {
       const width = context.measureText(name).width + 40;
       if (x > 22 && x + width > camera.width) [x, row] = [22, row + 1];
@@ -1589,20 +1976,29 @@
       i: state.chosen >= 0 ? state.chosen : "",
       pin: state.pins.join("."),
       tab: state.tab === "compare" ? "" : state.tab,
-      v: view.z === 1 && !view.x && !view.y ? "" : [view.x, view.y, view.z].map((v) => +v.toPrecision(4)).join("_"),
+      v:
+        view.z === 1 && !view.x && !view.y
+          ? ""
+          : [view.x, view.y, view.z].map((v) => +v.toPrecision(4)).join("_"),
       theme: state.theme === "auto" ? "" : state.theme,
     };
     const parts = Object.entries(fields).filter(([, value]) => value !== "");
     lastHash = parts.length ? `#${new URLSearchParams(parts)}` : "";
     try {
       history.replaceState(null, "", lastHash || location.pathname + location.search);
-    } catch { /* a sandboxed frame may not write its address */ }
+    } catch {
+      /* a sandboxed frame may not write its address */
+    }
   }
 
   function restore() {
     const fields = new URLSearchParams(location.hash.slice(1));
-    const codes = (name, limit) => (fields.get(name) ?? "").split(".").filter(Boolean).map(Number)
-      .filter((code) => Number.isInteger(code) && code >= 0 && code < limit);
+    const codes = (name, limit) =>
+      (fields.get(name) ?? "")
+        .split(".")
+        .filter(Boolean)
+        .map(Number)
+        .filter((code) => Number.isInteger(code) && code >= 0 && code < limit);
     const m = methods.findIndex((method) => method.name === fields.get("m"));
     const [x, y, z] = (fields.get("v") ?? "").split("_").map(Number);
     if ([x, y, z].every(Number.isFinite) && z > 0) state.view = { x, y, z: Math.min(200, z) };
@@ -1631,7 +2027,8 @@
     set(value) {
       state.theme = ["light", "dark"].includes(value) ? value : "auto";
       const system = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
-      document.documentElement.dataset.theme = state.theme !== "auto" ? state.theme : theme.book ?? system;
+      document.documentElement.dataset.theme =
+        state.theme !== "auto" ? state.theme : (theme.book ?? system);
       for (const name of ["page", "ink", "soft", "accent", "warn", "dim"]) {
         theme.hex[name] = css(`--${name}`);
         theme.rgb[name] = rgb(theme.hex[name]);
@@ -1641,7 +2038,10 @@
     next() {
       const now = document.documentElement.dataset.theme;
       theme.set(state.theme === "auto" ? (now === "dark" ? "light" : "dark") : "auto");
-      announce(`Theme: ${state.theme === "auto" ? "as the page around it or the system" : state.theme}`, true);
+      announce(
+        `Theme: ${state.theme === "auto" ? "as the page around it or the system" : state.theme}`,
+        true,
+      );
       saveSoon();
     },
     fromBook(value) {
@@ -1649,17 +2049,22 @@
       theme.set(state.theme);
     },
     follow() {
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme.set(state.theme));
+      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+        theme.set(state.theme),
+      );
       if (window === window.parent) return;
       window.addEventListener("message", (event) => {
-        if (event.source === window.parent && event.data?.type === "theme") theme.fromBook(event.data.theme);
+        if (event.source === window.parent && event.data?.type === "theme")
+          theme.fromBook(event.data.theme);
       });
-      try { // the same origin: read it off the page
+      try {
+        // the same origin: read it off the page
         const around = window.parent.document.documentElement;
         const read = () => theme.fromBook(around.dataset.theme);
         new MutationObserver(read).observe(around, { attributeFilter: ["data-theme"] });
         read();
-      } catch { // on file:// and in a sandbox: the page around has to tell
+      } catch {
+        // on file:// and in a sandbox: the page around has to tell
         window.parent.postMessage({ type: "explorer-ready" }, "*");
       }
     },
@@ -1681,9 +2086,15 @@
   window.explorer = {
     state,
     methods: methods.map((method) => method.name),
-    get settled() { return tween.t === 1; },
-    get drawn() { return [...level].filter((l) => l === 2).length; },
-    get lassoPath() { return lasso.path.map(toPlane); },
+    get settled() {
+      return tween.t === 1;
+    },
+    get drawn() {
+      return [...level].filter((l) => l === 2).length;
+    },
+    get lassoPath() {
+      return lasso.path.map(toPlane);
+    },
     coords: () => Array.from({ length: n }, (_, i) => toPlane(positionOf(i))),
     screenOf: (i) => {
       const box = $("overlay").getBoundingClientRect();
@@ -1701,12 +2112,15 @@
     update,
   };
 
-  function toPlane([x, y]) { // from the drawn square to the caller's coordinates
+  function toPlane([x, y]) {
+    // from the drawn square to the caller's coordinates
     const { centre, half } = methods[state.method];
     return [centre[0] + half * x, centre[1] + half * y];
   }
 
-  requestAnimationFrame(() => requestAnimationFrame(() => {
-    document.documentElement.dataset.ready = "true";
-  }));
+  requestAnimationFrame(() =>
+    requestAnimationFrame(() => {
+      document.documentElement.dataset.ready = "true";
+    }),
+  );
 })();
