@@ -130,7 +130,7 @@ class EmbeddingExplorer:
         self._rule = _outlier_rule(bool(outliers), train is not None)
 
     @classmethod
-    def from_study(cls, study, dataset, *, rows=None, method="tsne", cache_dir=None, **options):
+    def from_study(cls, study, dataset, *, method="tsne", cache_dir=None, **options):
         """The test split of finished runs, with centroids from their training split.
 
         Parameters
@@ -139,8 +139,6 @@ class EmbeddingExplorer:
             Method → finished run with its ``embeddings``, as `runs.load_study` returns it.
         dataset : ImageDataset
             What they were trained on.
-        rows : (M,) int array, optional
-            Positions within the test split to show; all by default.
         method : {"tsne", "umap"}
             Of the map.
         cache_dir : path, optional
@@ -154,9 +152,8 @@ class EmbeddingExplorer:
         for name, other in arrays.items():
             if not np.array_equal(other["test_index"], first["test_index"]):
                 raise ValueError(f"{name}'s run has another test split than {next(iter(arrays))}'s")
-        rows = np.arange(len(first["test_index"])) if rows is None else np.asarray(rows)
-        shown = first["test_index"][rows]
-        test = {name: a["test"][rows] for name, a in arrays.items()}
+        shown = first["test_index"]
+        test = {name: a["test"] for name, a in arrays.items()}
         if "planes" not in options:
             options["planes"] = projection.project(test, method, cache_dir=cache_dir)
         kind = {"tsne": "t-SNE", "umap": "UMAP"}[method]
