@@ -121,7 +121,9 @@ class EmbeddingExplorer:
             m: projection.quality(x, self.planes[m], k_quality) for m, x in self._embeddings.items()
         }
         self._genera, self._genus = np.unique(self.table["genus"].astype(str), return_inverse=True)
-        self.nearest_genus = None if outliers else self._nearest_genus(train, train_table)
+        self.nearest_genus = (
+            None if outliers else self._nearest_genus(embeddings, train, train_table)
+        )
         self.outliers = (
             {m: np.asarray(outliers[m], dtype=bool) for m in self.methods}
             if outliers
@@ -379,17 +381,11 @@ class EmbeddingExplorer:
     def _species(self):
         return self.table["species"].astype(str).tolist()
 
-    def _nearest_genus(self, train, train_table):
+    def _nearest_genus(self, embeddings, train, train_table):
         """Name of the nearest genus centroid under each method, dict of (N,) str arrays."""
-        near = {}
-        for name in self.methods:
-            if train is None:
-                source, genus = self._embeddings[name], self.table["genus"]
-            else:
-                source, genus = train[name], train_table["genus"]
-            genus = genus.astype(str).to_numpy(dtype=str)
-            near[name] = metrics.nearest_centroid(source, genus, self._embeddings[name])
-        return near
+        source, table = (embeddings, self.table) if train is None else (train, train_table)
+        genus = table["genus"].astype(str).to_numpy(dtype=str)
+        return {m: metrics.nearest_centroid(source[m], genus, embeddings[m]) for m in self.methods}
 
 
 def _check(embeddings, table, of_points, train, train_table):

@@ -586,7 +586,7 @@
     return best;
   }
 
-  function zoomBy(factor, px = camera.width / 2, py = camera.height / 2) {
+  function zoomBy(factor, px = camera.width / 2, py = (camera.height - camera.foot) / 2) {
     const before = camera.toMap(px, py);
     state.view.z = Math.max(0.5, Math.min(200, state.view.z * factor));
     const after = camera.toMap(px, py);
@@ -1774,7 +1774,10 @@
   function wheel(event) {
     // Inside a book's page the wheel belongs to the page, until the reader has clicked the map.
     const framed = window !== window.parent;
-    if (framed && !event.ctrlKey && document.activeElement !== $("map")) return;
+    if (framed && !event.ctrlKey && document.activeElement !== $("map")) {
+      announce("Click the map, then scroll to zoom", true);
+      return;
+    }
     event.preventDefault();
     hideCard();
     zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.0018)), ...at(event));
