@@ -183,24 +183,25 @@ def main():
         for n in arguments.points:
             with tempfile.TemporaryDirectory() as folder:
                 row = measure(browser, n, SIZES[n], Path(folder))
-            row["targets_met"] = met(row)
+            row["targets_met"] = "yes" if met(row) else "no"
             rows.append(row)
             print(*row.values(), sep=" | ", flush=True)
         about = provenance(began, load, browser)
         browser.close()
+    thumb, photo = np.mean([[len(data) for data in pair] for pair in Recycled.bank], axis=0)
     caption = (
-        "The explorer with three methods in headless Chromium without a GPU. Targets: "
+        f"The explorer with three methods in headless Chromium without a GPU; {thumb / 1000:.1f} kB a "
+        "thumbnail. Targets: "
         + "; ".join(f"{n:,} points {mb} MB, {s} s, {ms} ms" for n, (mb, s, ms) in TARGETS.items())
         + "."
     )
     table = {"columns": COLUMNS, "rows": [list(row.values()) for row in rows], "caption": caption}
-    thumb, photo = np.mean([[len(data) for data in pair] for pair in Recycled.bank], axis=0)
     headline = {f"{key}_{row['points']}": row[key] for row in rows for key in list(row)[2:]}
     headline |= {"mean_thumb_bytes": round(thumb), "mean_photo_bytes": round(photo)}
     result = {"headline": headline, "tables": {"explorer": table}, "provenance": about}
     arguments.out.parent.mkdir(exist_ok=True)
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
-    sys.exit(not all(row["targets_met"] for row in rows))
+    sys.exit(any(row["targets_met"] == "no" for row in rows))
 
 
 if __name__ == "__main__":
