@@ -190,8 +190,8 @@ def main():
         browser.close()
     thumb, photo = np.mean([[len(data) for data in pair] for pair in Recycled.bank], axis=0)
     caption = (
-        f"The explorer with three methods in headless Chromium without a GPU; {thumb / 1000:.1f} kB a "
-        "thumbnail. Targets: "
+        "The explorer with three methods in headless Chromium without a GPU; "
+        f"{thumb / 1000:.1f} kB a thumbnail. Targets: "
         + "; ".join(f"{n:,} points {mb} MB, {s} s, {ms} ms" for n, (mb, s, ms) in TARGETS.items())
         + "."
     )
