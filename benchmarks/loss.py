@@ -6,7 +6,8 @@ float32 projections of length 128, 182 species in 6 genera. Each measurement has
 own, forked from one that has imported everything and computed nothing; implementations take turns
 within each of several rounds, so that a busy machine hits all alike; the median over rounds counts.
 Memory is the growth of the process's peak resident size. Prints tables and writes
-results/loss_cpu.json, then repeats benchmarks/loss_cases.py.
+results/loss_cpu.json, then repeats benchmarks/loss_cases.py. On a busy machine set
+OMP_WAIT_POLICY=passive, or threads that wait for each other burn what the others need.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import loss_cases
 import loss_peers
 import torch
 
@@ -169,11 +171,11 @@ def run(sizes, rounds):
             if job[0] in failures:
                 continue
             result = in_fresh_process(context, *job)
+            print(f"{k + 1}/{rounds}", *job, result, flush=True)
             if isinstance(result, str):
                 failures[job[0]] = result
             else:
                 samples.setdefault(job, []).append(result)
-        print(f"round {k + 1} of {rounds} done", flush=True)
     return {job: medians(results) for job, results in samples.items()}, failures
 
 
@@ -254,6 +256,7 @@ def provenance(began, load, rounds):
         "cores": os.cpu_count(),
         "load_average": {"before": load, "after": os.getloadavg()[0]},
         "python": platform.python_version(),
+        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
         "versions": {name: installed(name) for name in PACKAGES},
     }
 
@@ -289,6 +292,7 @@ def main():
     print(json.dumps({key: result[key] for key in ("headline", "provenance")}, indent=1))
     arguments.output.parent.mkdir(exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    loss_cases.main()
 
 
 if __name__ == "__main__":
