@@ -12,7 +12,7 @@ from fgcl_utils.losses.positives import not_nested
 class DirectLosses:
     """ℓᵢ = −Σⱼ cᵢⱼ log softmaxⱼ≠ᵢ(zᵢ·zⱼ) of the anchors, with its gradient.
 
-    Parameters, attributes and errors are those of `TiledLosses`.
+    Parameters, attributes and errors are those of `TiledLosses`. Every rank computes all of it.
     """
 
     def __init__(self, z: Tensor, labels: Tensor, n_anchors: int, level_weights, normalization):
@@ -25,10 +25,12 @@ class DirectLosses:
         # Lowest on the diagonal, yet finite: its product with the coefficient 0 is 0.
         similarities.fill_diagonal_(torch.finfo(z.dtype).min / 4)
         self.log_softmax = similarities.log_softmax(1)
-        self.value = (self.coefficients * self.log_softmax).sum(1).neg_()
+        # Fresh memory costs a small batch more than arithmetic: write where we can.
+        products = torch.mul(self.coefficients, self.log_softmax, out=similarities)
+        self.value = products.sum(1).neg_()
 
     def gradient(self, z: Tensor, weights: Tensor) -> Tensor:
-        pull = (self.log_softmax.exp() - self.coefficients).mul_(weights[:, None])  # (N, M)
+        pull = self.log_softmax.exp().sub_(self.coefficients).mul_(weights[:, None])  # (N, M)
         # zᵢ·zⱼ stands in row i and, if j is an anchor too, in row j.
         anchors = pull[:, : len(weights)]
         anchors += anchors.T.clone()
@@ -37,15 +39,16 @@ class DirectLosses:
 
 def _pair_weights(labels, n_anchors, level_weights, normalization, dtype):
     """Weight of each pair of an anchor and a row, by the finest level they share: (N, M)."""
-    finer = torch.eye(n_anchors, len(labels), dtype=torch.bool, device=labels.device)
-    weights = None
+    shape = n_anchors, len(labels)
+    weights, finer = None, None
     for level, weight in zip(labels.unbind(1), level_weights, strict=True):
-        same = level[:n_anchors, None] == level
-        if weights is not None and not (finer <= same).all():
+        same = torch.empty(shape, dtype=dtype, device=labels.device)  # 1 or 0
+        torch.eq(level[:n_anchors, None], level, out=same).fill_diagonal_(0.0)
+        if finer is not None and not (finer <= same).all():
             raise not_nested(*(finer > same).nonzero()[0].tolist())
-        here = (same ^ finer).to(dtype).mul_(weight)
+        here = same.clone() if finer is None else same - finer
         if normalization == "level":
-            here.div_((same ^ finer).sum(1, keepdim=True).clamp_(min=1))
-        weights = here if weights is None else weights.add_(here)
+            here.div_(here.sum(1, keepdim=True).clamp_(min=1))
+        weights = here.mul_(weight) if weights is None else weights.add_(here, alpha=weight)
         finer = same
     return weights
