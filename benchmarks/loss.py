@@ -161,17 +161,16 @@ def send_measurement(sender, name, n, threads):
         sender.send(f"{type(error).__name__} {error} at: {where}".replace("\n", " "))
 
 
-def run(sizes, rounds):
+def run(rounds):
     """Medians {(name, n, threads): (ms, MiB)} and what did not run {name: why}."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    largest = max(sizes)
-    jobs = [(name, n, threads) for n in sizes for threads in THREADS for name in OURS | PEERS]
+    jobs = [(name, n, threads) for n in SIZES for threads in THREADS for name in OURS | PEERS]
     # Variants are compared where the work is large, the floor is known for all sizes by one.
-    jobs += [(name, largest, 1) for name in VARIANTS]
-    jobs += [(FLOOR, largest, threads) for threads in THREADS]
+    jobs += [(name, LARGEST, 1) for name in VARIANTS]
+    jobs += [(FLOOR, LARGEST, threads) for threads in THREADS]
     # The slowest of all are measured on two threads only.
-    jobs = [job for job in jobs if job[0] not in SLOW or job[1:] != (largest, 1)]
+    jobs = [job for job in jobs if job[0] not in SLOW or job[1:] != (LARGEST, 1)]
     samples, failures = {}, {}
     for k in range(rounds):
         for job in jobs:
@@ -191,28 +190,26 @@ def medians(results):
     return statistics.median(ms), None if mib[0] is None else statistics.median(mib)
 
 
-def report(medians, failures, sizes):
-    largest = max(sizes)
-
-    def ms(name, n=largest, threads=2):
+def report(medians, failures):
+    def ms(name, n=LARGEST, threads=2):
         if name == FLOOR:
-            return medians[FLOOR, largest, threads][0] * (n / largest) ** 2
+            return medians[FLOOR, LARGEST, threads][0] * (n / LARGEST) ** 2
         return medians.get((name, n, threads), [None])[0]
 
     def mib(name):
-        return medians[name, largest, 2][1]
+        return medians[name, LARGEST, 2][1]
 
     peers = [name for name in PEERS if name not in failures]
     shown = [*OURS, *peers, FLOOR]
     ours, hcl = OURS
     tables = {
         "memory": {
-            "caption": f"Peak memory beyond the batch itself, N = {largest:,}",
+            "caption": f"Peak memory beyond the batch itself, N = {LARGEST:,}",
             "columns": ["implementation", "MiB"],
             "rows": [[name, mib(name)] for name in shown if name != FLOOR],
         },
         "variants": {
-            "caption": f"What the options cost, N = {largest:,}, 1 thread",
+            "caption": f"What the options cost, N = {LARGEST:,}, 1 thread",
             "columns": ["variant", "ms", "of two levels' time"],
             "rows": [
                 [name, ms(name, threads=1), ms(name, threads=1) / ms(hcl, threads=1)]
@@ -229,21 +226,21 @@ def report(medians, failures, sizes):
         label = f"{threads} thread{'s' * (threads > 1)}"
         tables[f"speed_{threads}"] = {
             "caption": f"Milliseconds of a forward and backward pass, float32, D = {DIM}, {label}",
-            "columns": ["implementation", *(f"N = {n:,}" for n in sizes)],
-            "rows": [[name, *(ms(name, n, threads) for n in sizes)] for name in shown],
+            "columns": ["implementation", *(f"N = {n:,}" for n in SIZES)],
+            "rows": [[name, *(ms(name, n, threads) for n in SIZES)] for name in shown],
         }
-        times = [[(ms(name, n, threads), name) for name in peers] for n in sizes]
+        times = [[(ms(name, n, threads), name) for name in peers] for n in SIZES]
         fastest = [min(pair for pair in row if pair[0] is not None) for row in times]
         tables[f"fastest_peer_{threads}"] = {
             "caption": f"SupConLoss against the fastest peer, {label}",
             "columns": ["N", "fastest peer", "its ms", "our ms", "ours / its"],
             "rows": [
                 [n, name, best, ms(ours, n, threads), ms(ours, n, threads) / best]
-                for n, (best, name) in zip(sizes, fastest, strict=True)
+                for n, (best, name) in zip(SIZES, fastest, strict=True)
             ],
         }
     headline = {
-        "n": largest,
+        "n": LARGEST,
         "ms": ms(ours),
         "speedup_vs_pml": ms(PML) / ms(ours),
         "speedup_vs_pml_1_thread": ms(PML, threads=1) / ms(ours, threads=1),
@@ -292,13 +289,12 @@ def print_table(table):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "loss_cpu.json")
     arguments = parser.parse_args()
     began, load = time.perf_counter(), os.getloadavg()[0]
-    medians, failures = run(arguments.sizes, arguments.rounds)
-    result = report(medians, failures, arguments.sizes)
+    medians, failures = run(arguments.rounds)
+    result = report(medians, failures)
     result["provenance"] = provenance(began, load, arguments.rounds)
     for table in result["tables"].values():
         print_table(table)
