@@ -543,7 +543,7 @@
     pixel: 1, // device pixels in one of the page
     k: () => 0.475 * Math.min(camera.width, camera.height - camera.foot) * state.view.z,
     radius: () => {
-      const whole = Math.max(1.3, Math.min(6, 170 / Math.sqrt(n)));
+      const whole = Math.max(1.3, Math.min(6, 210 / Math.sqrt(n)));
       return Math.min(11, whole * state.view.z ** 0.45);
     },
     toScreen: (x, y) => [
