@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 def copy_framed(app, pagename, templatename, context, doctree):
     page = Path(pagename + ".html")
-    for address in FRAME.findall(context.get("body", "")):
+    addresses = FRAME.findall(context.get("body", ""))
+    if addresses:
+        app.add_js_file("framed_theme.js")
+    for address in addresses:
         source = (Path(app.srcdir) / page.parent / address).resolve()
         target = (Path(app.outdir) / page.parent / address).resolve()
         if not source.is_file() or not target.is_relative_to(Path(app.outdir).resolve()):
