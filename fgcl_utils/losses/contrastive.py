@@ -13,6 +13,7 @@ mᵢ from class sums (`positives`). SupCon is the case of one level.
 
 import itertools
 import math
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -137,16 +138,16 @@ class HierarchicalContrastiveLoss(nn.Module):
         if memory is not None and len(memory[0]):
             past, past_labels = memory
             labels = torch.cat([labels, self._checked(past, past_labels).to(labels)])
-        losses, exist = _AnchorLosses.apply(
-            projections, self._scale(), past, labels, self.level_weights, self.normalization, ranks
-        )
-        if self.reduction == "none":
-            return losses[ranks.own]
-        if self.reduction == "sum":
-            return losses.sum()
-        if self.anchors_without_positives == "zero":
-            return losses.mean()
-        return losses.sum() / exist.sum().clamp_(min=1)
+        value = _Loss.apply(projections, self._scale(), past, labels, self, ranks)
+        return value[ranks.own] if self.reduction == "none" else value
+
+    def _shares(self, exist, dtype):
+        """What each anchor's loss counts for in the result (N,), given which have a positive."""
+        shares = exist.to(dtype)
+        if self.reduction == "mean":
+            ignored = self.anchors_without_positives == "ignore"
+            shares /= exist.sum().clamp_(min=1) if ignored else len(exist)
+        return shares
 
     def _scale(self):
         """1/τ: a number, or a tensor where it is learnt."""
@@ -187,46 +188,51 @@ class SupConLoss(HierarchicalContrastiveLoss):
         super().__init__((1.0,), temperature, reduction=reduction, **options)
 
 
-class _AnchorLosses(torch.autograd.Function):
-    """ℓᵢ of the anchors of all ranks (N,), 0 where no positive exists; whether one does (N,)."""
+class _Loss(torch.autograd.Function):
+    """The loss of the batch of all ranks, or of each of its anchors (N,), and its gradient."""
 
     @staticmethod
-    def forward(ctx, projections, scale, past, labels, level_weights, normalization, ranks):
+    def forward(ctx, projections, scale, past, labels, options, ranks):
         rows = ranks.gather(projections)
         n_anchors = len(rows)
         if past is not None:
             rows = torch.cat([rows, past])
         z, per_length = _scaled_directions(rows, float(scale))
-        arguments = z, labels, n_anchors, level_weights, normalization
-        # Autocast would lower the products to bfloat16, whatever the dtype of z.
-        with torch.autocast(z.device.type, enabled=False):
+        arguments = z, labels, n_anchors, options.level_weights, options.normalization
+        with _without_autocast(z.device.type):
             if n_anchors * len(z) <= DIRECT_PAIRS:
                 losses = DirectLosses(*arguments)
             else:
                 losses = TiledLosses(*arguments, float(scale), ranks)
+        shares = options._shares(losses.exist, z.dtype)
         if any(ctx.needs_input_grad):
-            ctx.save_for_backward(z, per_length)
+            ctx.save_for_backward(z, per_length, shares)
             ctx.losses, ctx.ranks = losses, ranks
             ctx.scale, ctx.dtype = float(scale), projections.dtype
-        ctx.mark_non_differentiable(losses.exist)
-        return losses.value, losses.exist
+        return losses.value if options.reduction == "none" else losses.value.dot(shares)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, weights, _):
-        z, per_length = ctx.saved_tensors
+    def backward(ctx, grad_output):
+        z, per_length, shares = ctx.saved_tensors
         # Whatever any rank makes of an anchor's loss comes back to all.
-        weights = ctx.ranks.sum(weights * ctx.losses.exist)
-        with torch.autocast(z.device.type, enabled=False):
+        weights = ctx.ranks.sum(grad_output * shares)
+        with _without_autocast(z.device.type):
             gradient = ctx.losses.gradient(z, weights)
 
         # z = √scale · projection / length: the gradient along z is for the scale alone, the
         # gradient across z for the projection.
-        along = (gradient * z[: len(gradient)]).sum(1, keepdim=True).div_(ctx.scale)
+        anchors = z[: len(gradient)]
+        along = (gradient * anchors).sum(1, keepdim=True).div_(ctx.scale)
         scale_gradient = along.sum() / (2 * ctx.ranks.size) if ctx.needs_input_grad[1] else None
-        own = ctx.ranks.own
-        gradient = gradient[own].addcmul_(z[own], along[own], value=-1).mul_(per_length[own])
-        return gradient.to(ctx.dtype), scale_gradient, None, None, None, None, None
+        gradient.addcmul_(anchors, along, value=-1).mul_(per_length[: len(gradient)])
+        return gradient[ctx.ranks.own].to(ctx.dtype), scale_gradient, None, None, None, None
+
+
+def _without_autocast(device_type):
+    """Autocast would lower the products to bfloat16, whatever the dtype of z."""
+    enabled = torch.is_autocast_enabled(device_type)
+    return torch.autocast(device_type, enabled=False) if enabled else nullcontext()
 
 
 def _scaled_directions(rows, scale):
