@@ -371,32 +371,29 @@ def test_interactive_maps_refuse_missing_thumbnails(table, maps):
 
 
 @pytest.fixture
-def open_page(tmp_path):
+def open_page(browser, tmp_path):
     """Open pieces of HTML in Chromium with plotly.js beside them; scripts must not fail."""
-    playwright = pytest.importorskip("playwright.sync_api")
     plotlyjs = importlib.resources.files("plotly") / "package_data/plotly.min.js"
     problems = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 860, "height": 900}, has_touch=True)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
-        page.on("request", lambda request: problems.append(request.url)
-                if request.url.startswith("http") else None)  # fmt: skip
+    page = browser.new_page(viewport={"width": 860, "height": 900}, has_touch=True)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("dialog", lambda dialog: (problems.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: problems.append(request.url)
+            if request.url.startswith("http") else None)  # fmt: skip
 
-        def open_page(*pieces):
-            file = tmp_path / "page.html"
-            script = f'<script src="{plotlyjs.as_uri()}"></script>'
-            file.write_text(f'<!doctype html><meta charset="utf-8">{script}{"".join(pieces)}')
-            page.goto(file.as_uri())
-            page.wait_for_function(
-                "[...document.querySelectorAll('.plotly-graph-div')]"
-                ".every(plot => plot.querySelector('.scatterlayer .trace'))"
-            )
-            return page
+    def open_page(*pieces):
+        file = tmp_path / "page.html"
+        script = f'<script src="{plotlyjs.as_uri()}"></script>'
+        file.write_text(f'<!doctype html><meta charset="utf-8">{script}{"".join(pieces)}')
+        page.goto(file.as_uri())
+        page.wait_for_function(
+            "[...document.querySelectorAll('.plotly-graph-div')]"
+            ".every(plot => plot.querySelector('.scatterlayer .trace'))"
+        )
+        return page
 
-        yield open_page
-        browser.close()
+    yield open_page
+    page.close()
     assert not problems
 
 
