@@ -42,7 +42,7 @@ RANGES = {
 class Dials:
     """How large, how skewed and how hard the synthetic data set is.
 
-    Attributes
+    Parameters
     ----------
     n_species : int
         Species in all, split over the six genera as in DF20-Mini, at least 2 each. [12, 600]
