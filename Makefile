@@ -16,6 +16,7 @@ INSTALLED = $(VENV)/.installed
 BOOK      = _build/html/index.html
 NOTEBOOKS = $(notdir $(wildcard notebooks/0*.ipynb))
 EXECUTED  = $(addprefix executed/,$(NOTEBOOKS))
+BENCHES   = bench-loss bench-normalization bench-explorer bench-projection
 PACKAGE  := $(shell find fgcl_utils -type f -not -name '*.pyc')
 PAGES    := $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
 
@@ -28,7 +29,7 @@ unexport JUPYTER_PATH
 .DEFAULT_GOAL := help
 # A notebook that failed would otherwise count as made, and the book would show its traceback.
 .DELETE_ON_ERROR:
-.PHONY: help .venv book run test lint lab serve bench bench-loss bench-normalization bench-explorer bench-projection \
+.PHONY: help .venv book run test lint lab serve bench $(BENCHES) \
         picture lock clean FORCE
 
 help:  ## list these commands
@@ -55,9 +56,9 @@ lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 serve: $(BOOK)  ## serve the built book on 127.0.0.1:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) $(PORT)
 
-bench: bench-loss bench-normalization bench-explorer bench-projection  ## repeat the recorded measurements in results/
+bench: $(BENCHES)  ## repeat the recorded measurements in results/
 
-bench-loss bench-normalization bench-explorer bench-projection: bench-%: $(INSTALLED)
+$(BENCHES): bench-%: $(INSTALLED)
 	$(BIN)/python benchmarks/$*.py
 
 picture: executed/04_evaluation.ipynb  ## renew the README's picture from the evaluation

@@ -179,7 +179,7 @@ def test_reductions_agree(rng):
 def test_levels_of_equal_weight_are_the_coarser_level_alone(way, rng):
     labels = nested_labels(torch.randint(0, 12, (30,), generator=rng), 2)
     projections = torch.randn(30, 8, dtype=torch.float64, generator=rng)
-    both = HierarchicalContrastiveLoss((1, 1))(projections, labels)
+    both = HierarchicalContrastiveLoss((1, 1), normalization="pair")(projections, labels)
     torch.testing.assert_close(both, SupConLoss()(projections, labels[:, 1]))
     finest = HierarchicalContrastiveLoss((1, 0))(projections, labels)
     torch.testing.assert_close(finest, SupConLoss()(projections, labels[:, 0]))
