@@ -53,7 +53,8 @@ lint: $(INSTALLED)  ## check style and formatting
 lab: $(INSTALLED)  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir=. notebooks
 
-serve: $(BOOK)  ## serve the built book on 127.0.0.1:8000
+serve: $(INSTALLED)  ## serve the built book on 127.0.0.1:8000
+	@test -f $(BOOK) || $(MAKE) book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory $(dir $(BOOK)) $(PORT)
 
 bench: $(BENCHES)  ## repeat the recorded measurements in results/
@@ -61,14 +62,14 @@ bench: $(BENCHES)  ## repeat the recorded measurements in results/
 $(BENCHES): bench-%: $(INSTALLED)
 	$(BIN)/python benchmarks/$*.py
 
-picture: executed/04_evaluation.ipynb  ## renew the README's picture from the evaluation
+picture: $(INSTALLED)  ## renew the README's picture from the evaluation
 	$(BIN)/python book/picture.py
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; finished runs (runs/), .cache and .venv stay
-	rm -rf _build executed
+	rm -rf _build executed/*.ipynb executed/.made-* executed/.parameters
 
 # --- the environment -------------------------------------------------------------------------
 
@@ -90,14 +91,20 @@ $(INSTALLED): requirements.lock pyproject.toml
 executed/%.ipynb: notebooks/%.ipynb profiles/$(PROFILE).yaml executed/.parameters $(PACKAGE) $(INSTALLED)
 	@echo "$@"
 	@$(BIN)/papermill --log-level WARNING --kernel python3 -f profiles/$(PROFILE).yaml $< $@ $(ARGS)
+	@touch executed/.made-$*
 
 # The evaluation reads the runs of the three methods.
 executed/04_evaluation.ipynb: executed/01_ce_baseline.ipynb executed/02_supcon.ipynb executed/03_hcl.ipynb
 
-# Rewritten only when the profile or the parameters differ from the last time.
+# Rewritten only when the profile or the parameters differ from the last time, or when somebody ran a
+# notebook into executed/ by hand: its page would contradict the others.
 executed/.parameters: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' "$$PROFILE $$ARGS" | cmp -s - $@ || printf '%s\n' "$$PROFILE $$ARGS" > $@
+	@( printf '%s\n' "$$PROFILE $$ARGS" | cmp -s - $@ || exit 1; \
+	  for page in executed/0*.ipynb; do \
+	    stamp="executed/.made-$$(basename "$$page" .ipynb)"; \
+	    if [ -e "$$stamp" ] && [ "$$page" -nt "$$stamp" ]; then exit 1; fi; \
+	  done ) || printf '%s\n' "$$PROFILE $$ARGS" > $@
 
 profiles/%.yaml:
 	@echo "There is no $@. Profiles: $(basename $(notdir $(wildcard profiles/*.yaml)))" >&2; exit 1

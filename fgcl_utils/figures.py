@@ -268,7 +268,9 @@ def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Fi
         Photos in a row, at most.
     """
     if pairs.empty:
-        raise ValueError("confusable_species: no pair was confused; nothing to show")
+        fig = plt.figure(figsize=(_WIDTH, 0.6))
+        fig.text(0.5, 0.5, "No species was taken for another.", ha="center", va="center")
+        return fig
     rows = -(-len(pairs) // 2)
     fig = plt.figure(figsize=(_WIDTH, rows * (_WIDTH / 2 / per_species * 2 + 0.7)))
     places = fig.subfigures(rows, 2, wspace=0.03, squeeze=False).flat

@@ -16,6 +16,7 @@ import contextlib
 import dataclasses
 import difflib
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -65,33 +66,74 @@ def _number(default, low, high=float("inf"), *, open_low=False):
 class Settings:
     """Every parameter of the study; the defaults are those of ``profiles/demo.yaml``.
 
+    Parameters
+    ----------
+    dataset : {"synthetic", "grocery", "df20_mini", "csv", "folder"}
+        Where the images come from, see `fgcl_utils.datasets.load_dataset`.
+    data_root : path or None
+        The images; synthetic needs none. Relative paths are relative to the project.
+    columns : mapping or None
+        csv: our column name to the file's, ``{"image": "path", "species": "taxon"}``.
+    metadata : str, mapping or None
+        csv and df20_mini: the table's file, where data_root holds several.
+    dials : mapping or None
+        synthetic: size and difficulty, see `fgcl_utils.synthetic.Dials`.
+    image_size : int
+        Side of the square images in pixels, 16 to 1024.
+    model_name : str
+        Any timm encoder, or one of the two demo models of `fgcl_utils.models`.
+    weights : str
+        ``none``, ``pretrained`` (timm's hub), or a file with a timm state dict.
+    head : {"none", "linear", "mlp"}
+        Projection head of SupCon and HCL, with `projection_dim` outputs.
+    epochs, batch_size : int
+        `batch_size` images a step, each in two views.
+    learning_rate, weight_decay : float
+        AdamW's; the rate is the peak of a warm-up and a cosine.
+    temperature : float
+        τ of SupCon and HCL.
+    soft_weight : float
+        HCL's weight of a pair that shares the genus only, 0 (SupCon) to 1.
+    normalization : {"level", "pair"}
+        HCL's, see `fgcl_utils.losses.HierarchicalContrastiveLoss`.
+    seed : int
+        Of initial weights, batches and views.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` is bfloat16 on CUDA devices that have it, else float32.
+    num_workers : int
+        Loader processes; does not change the result.
+    map_method : {"tsne", "umap"}
+        The 2-D maps of the evaluation.
+    run_name : str
+        Folder below ``runs/``.
+
     Raises
     ------
     SettingsError
         If a value has the wrong type, is out of range or is not among the options.
     """
 
-    dataset: str = _choice("synthetic", "synthetic", "grocery", "df20_mini", "csv", "folder")
-    data_root: str | None = None  # the images; synthetic needs none
-    columns: dict | None = None  # csv: {"image": "path", "species": "taxon", ...}
-    metadata: str | dict | None = None  # csv, df20_mini: the file, where data_root holds several
-    dials: dict | None = None  # synthetic: difficulty and size, see fgcl_utils.synthetic.Dials
+    dataset: str = _choice("synthetic", *datasets.DATASETS)
+    data_root: str | None = None
+    columns: dict | None = None
+    metadata: str | dict | None = None
+    dials: dict | None = None
     image_size: int = _number(64, 16, 1024)
-    model_name: str = "vit_demo_patch8_64"  # any timm encoder
-    weights: str = "none"  # none, pretrained (from timm's hub) or a file
+    model_name: str = "vit_demo_patch8_64"
+    weights: str = "none"
     head: str = _choice("mlp", "none", "linear", "mlp")
     projection_dim: int = _number(128, 2, 8192)
     epochs: int = _number(12, 1)
-    batch_size: int = _number(64, 8)  # images a step; each gives two views
+    batch_size: int = _number(64, 8)
     learning_rate: float = _number(1e-3, 0, open_low=True)
     weight_decay: float = _number(0.05, 0)
     temperature: float = _number(0.1, 0, open_low=True)
-    soft_weight: float = _number(0.3, 0, 1)  # HCL's weight of a pair that shares the genus only
+    soft_weight: float = _number(0.3, 0, 1)
     normalization: str = _choice("level", "pair", "level")
     seed: int = _number(0, 0, 2**31 - 1)
     precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
     num_workers: int = _number(0, 0, 256)
-    map_method: str = _choice("tsne", "tsne", "umap")  # the 2-D map of notebook 04
+    map_method: str = _choice("tsne", "tsne", "umap")
     run_name: str = "demo"
 
     def __post_init__(self):
@@ -130,7 +172,13 @@ class Settings:
     @classmethod
     def from_run(cls, folder):
         """Settings of a finished run folder."""
-        return cls.from_dict(read_json(Path(folder) / "config.json")["settings"])
+        try:
+            return cls.from_dict(read_json(Path(folder) / "config.json")["settings"])
+        except SettingsError as error:
+            raise SettingsError(
+                f"{folder} was made by another version of this project ({error}): delete it, or "
+                "choose another run_name"
+            ) from error
 
     @property
     def weights_source(self):
@@ -141,7 +189,8 @@ class Settings:
 
     def identity(self, method):
         """The settings that decide the weights of a `method` run, as a dict."""
-        return {k: v for k, v in dataclasses.asdict(self).items() if k not in _NOT_IDENTITY[method]}
+        values = dataclasses.asdict(self) | {"weights": self.weights_source}
+        return {k: v for k, v in values.items() if k not in _NOT_IDENTITY[method]}
 
 
 _TYPES = {
@@ -161,8 +210,11 @@ def _checked(f, value):
         value = "none"
     if isinstance(value, Path):
         value = str(value)
-    if declared is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if declared is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)  # YAML reads 1e-4 as text
+    if f.name == "run_name" and type(value) is int:  # papermill reads -p run_name 2024 as a number
+        value = str(value)
     if isinstance(value, bool) or not isinstance(value, declared):
         raise SettingsError(f"{f.name}={value!r} is {type(value).__name__}: expected {wanted}")
     options = f.metadata.get("options")
@@ -193,17 +245,28 @@ def read_parameters(namespace):
 
 
 def _assigned_in_parameter_cells(inputs):
-    """Names assigned in the parameter cells that directly precede the running cell."""
-    names = []
-    for source in reversed(inputs[:-1]):
-        if not source.lstrip().startswith("# Parameters"):
-            break
-        for node in ast.parse(source).body:
+    """Names assigned in the parameter cells that were run last."""
+    cells = itertools.dropwhile(lambda s: not _is_parameters(s), reversed(inputs[:-1]))
+    names, seen = [], set()
+    for source in itertools.takewhile(_is_parameters, cells):
+        first_line = source.lstrip().partition("\n")[0]
+        if first_line in seen:  # the same cell, run again: the newer one counts
+            continue
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:  # it never ran
+            continue
+        seen.add(first_line)
+        for node in body:
             targets = (
                 node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
             )
             names += [t.id for t in targets if isinstance(t, ast.Name)]
     return names
+
+
+def _is_parameters(source):
+    return source.lstrip().startswith("# Parameters")
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -279,6 +342,8 @@ def open_run(settings, method, dataset):
     if (folder / "config.json").exists():
         held = Settings.from_run(folder).identity(method)
         if held == identity:
+            if not finished(folder):  # what resumes it is what it is made with
+                _write_config(folder, settings, method, dataset)
             return folder
         aside = folder.with_name(f"{folder.name}.{digest(held)[:8]}")
         folder.rename(aside)
@@ -287,7 +352,11 @@ def open_run(settings, method, dataset):
         if earlier.exists():
             earlier.rename(folder)
             return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    _write_config(folder, settings, method, dataset)
+    return folder
+
+
+def _write_config(folder, settings, method, dataset):
     config = {
         "method": method,
         "settings": dataclasses.asdict(settings),
@@ -295,7 +364,6 @@ def open_run(settings, method, dataset):
         "provenance": provenance(),
     }
     write_json(folder / "config.json", config)
-    return folder
 
 
 def _claim_study(settings, dataset):

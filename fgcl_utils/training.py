@@ -56,7 +56,11 @@ def train(settings, method, dataset):
     """
     folder = runs.open_run(settings, method, dataset)
     if runs.finished(folder):
-        print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
+        commit = runs.read_json(folder / "config.json")["provenance"]["commit"]
+        print(
+            f"{folder.relative_to(runs.project_root())} is finished (made at commit {commit}): "
+            "loaded, not trained again"
+        )
     else:
         trainer = Trainer(settings, method, dataset, folder)
         trainer.fit()
@@ -94,6 +98,8 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.method, self.dataset, self.folder = settings, method, dataset, folder
         self.accelerator = _accelerator(settings.precision)
+        if self.accelerator.num_processes > 1:
+            raise runs.SettingsError("a run takes one process: start it without accelerate launch")
         if self.device.type == "cpu":
             _keep_freed_memory()
         self.images = dataset.images(settings.image_size)  # uint8 (N, S, S, 3)
@@ -110,6 +116,8 @@ class Trainer:
             num_workers=settings.num_workers,
             persistent_workers=settings.num_workers > 0,
             pin_memory=self.device.type == "cuda",
+            # Of its own, or drawing seeds for the loader processes would shift dropout's.
+            generator=torch.Generator(),
         )
         n_species = dataset.taxonomy.n_classes[0]
         model = build_model(
@@ -216,8 +224,9 @@ class Trainer:
         """encoder (n, F), embedding (n, D) and, for CE, predicted species (n,) of images."""
         self.model.eval()
         batches = []
-        for start in range(0, len(indices), 256):
-            pixels = torch.from_numpy(self.images[indices[start : start + 256]])
+        size = 2 * self.settings.batch_size  # as many as training holds, so the memory is there
+        for start in range(0, len(indices), size):
+            pixels = torch.from_numpy(self.images[indices[start : start + size]])
             pixels = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255  # (n, 3, S, S)
             with self.accelerator.autocast():
                 features, outputs = self.model(pixels)

@@ -90,10 +90,11 @@ def project(run_once):
     """A copy of the project without anything that was built."""
 
     def copy(shared):
-        built = ["executed", "runs", "_build", "build", "*.egg-info", "__pycache__"]
+        built = [".made-*", ".parameters", "runs", "_build", "build", "*.egg-info", "__pycache__"]
         hidden = [".git", ".*cache", ".venv*", "venv*"]
         shutil.copytree(ROOT, shared / "project", ignore=shutil.ignore_patterns(*built, *hidden))
-        (shared / "project" / "executed").mkdir()
+        for notebook in (shared / "project" / "executed").glob("*.ipynb"):
+            notebook.unlink()
         (shared / "project" / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
 
     return run_once("project", copy) / "project"

@@ -106,6 +106,26 @@ def test_other_parameters_execute_again(tree):
     assert calls(tree) == executed(*NOTEBOOKS)
 
 
+def test_a_notebook_run_by_hand_does_not_stay_among_the_others(tree):
+    make(tree, "book")
+    calls(tree)
+    (tree / "executed/03_hcl.ipynb").write_text("epochs = 20")
+    make(tree, "book")
+    assert calls(tree) == [*executed(*NOTEBOOKS), "book"]
+    make(tree, "book")
+    assert calls(tree) == []
+
+
+def test_serving_does_not_make_another_book(tree):
+    make(tree, "book", "PROFILE=grocery")
+    calls(tree)
+    python = tree / ".venv/bin/python"
+    python.write_text("#!/bin/sh\necho served\n")
+    python.chmod(0o755)
+    assert "served" in make(tree, "serve").stdout
+    assert calls(tree) == []
+
+
 def test_a_failed_notebook_does_not_count_as_made(tree):
     papermill = tree / ".venv/bin/papermill"
     papermill.write_text(PAPERMILL + "exit 1\n")

@@ -55,8 +55,10 @@ def test_settings_refuse(values, message):
 
 
 def test_settings_take_whole_numbers_and_null_where_they_are_meant():
-    settings = Settings.from_dict({"learning_rate": 1, "weights": None})
-    assert settings.learning_rate == 1.0
+    settings = Settings.from_dict({"learning_rate": "1e-4", "weights": None, "run_name": 2024})
+    assert settings.learning_rate == 0.0001
+    assert settings.run_name == "2024"
+    assert Settings(learning_rate=1).learning_rate == 1.0
     assert settings.weights == "none"
 
 
@@ -66,20 +68,28 @@ def test_unknown_dial_lists_the_dials():
 
 
 def test_parameters_are_read_from_the_parameter_cells_alone():
-    cells = ["", "# Parameters\nepochs = 3", "# Parameters\nseed = 1", "read_parameters(globals())"]
+    cells = ["", "# Parameters: all\nepochs = 3", "# Parameters\nseed = 1", "settings = read()"]
     names = {"In": cells, "epochs": 3, "seed": 1, "rows": 7}
     assert runs.read_parameters(names) == Settings(epochs=3, seed=1)
 
 
 def test_a_misspelt_injected_parameter_stops():
-    cells = ["", "# Parameters\nepochs = 3", "# Parameters\nsead = 1", "read_parameters(globals())"]
+    cells = ["", "# Parameters: all\nepochs = 3", "# Parameters\nsead = 1", "settings = read()"]
     with pytest.raises(SettingsError, match=r"no parameter 'sead'. Did you mean 'seed'"):
         runs.read_parameters({"In": cells, "epochs": 3, "sead": 1})
 
 
-def test_a_misspelling_of_an_earlier_cell_does_not_matter_once_mended():
-    cells = ["", "# Parameters\nsead = 1", "x = 1", "# Parameters\nseed = 1", "here()"]
+@pytest.mark.parametrize("faulty", ["sead = 1", "seed = = 1"])
+@pytest.mark.parametrize("between", [["x = 1"], []])
+def test_a_faulty_cell_does_not_matter_once_mended(faulty, between):
+    cells = ["", f"# Parameters: all\n{faulty}", *between, "# Parameters: all\nseed = 1", "here()"]
     assert runs.read_parameters({"In": cells, "sead": 1, "seed": 1}) == Settings(seed=1)
+
+
+def test_a_refused_cell_is_refused_again():
+    cells = ["", "# Parameters: all\nsead = 1", "settings = read()", "settings = read()"]
+    with pytest.raises(SettingsError, match="sead"):
+        runs.read_parameters({"In": cells, "sead": 1})
 
 
 def test_relative_paths_are_relative_to_the_root(root):
