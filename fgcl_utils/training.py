@@ -56,11 +56,9 @@ def train(settings, method, dataset):
     """
     folder = runs.open_run(settings, method, dataset)
     if runs.finished(folder):
-        commit = runs.read_json(folder / "config.json")["provenance"]["commit"]
-        print(
-            f"{folder.relative_to(runs.project_root())} is finished (made at commit {commit}): "
-            "loaded, not trained again"
-        )
+        made = runs.read_json(folder / "config.json")["provenance"]
+        print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
+        print(f"made {made['date']} at commit {str(made['commit'])[:8]}")
     else:
         trainer = Trainer(settings, method, dataset, folder)
         trainer.fit()
