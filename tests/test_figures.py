@@ -166,8 +166,8 @@ def test_confusable_species_shows_the_examples_of_both_species(dataset):
     photos = [[int(image.get_array()[0, 0, 0]) for image in ax.images] for ax in figure.axes]
     assert photos == [[1, 2], [3, 4, 5]] * 3
     assert figure.subfigs[0].get_suptitle() == "Amanita / Russula · confused 7×"
-    with pytest.raises(ValueError, match="no pair"):
-        figures.confusable_species(pd.DataFrame(), dataset)
+    (text,) = figures.confusable_species(pd.DataFrame(), dataset).texts
+    assert text.get_text() == "No species was taken for another."
 
 
 # ---------------------------------------------------------------------------------- data

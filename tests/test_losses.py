@@ -437,7 +437,7 @@ def test_memory_adds_columns_without_gradient(way, n_past, rng):
     projections = torch.randn(12, 4, dtype=torch.float64, generator=rng)
     past = torch.randn(n_past, 4, dtype=torch.float64, generator=rng), past_labels
     loss = HierarchicalContrastiveLoss(reduction="none")
-    slow = partial(slow_losses, weights=(1, 0.3), temperature=0.1, normalization="pair", past=past)
+    slow = partial(slow_losses, weights=(1, 0.3), temperature=0.1, normalization="level", past=past)
     ours = loss_and_gradient(loss, projections, labels, past)
     torch.testing.assert_close(ours, loss_and_gradient(slow, projections, labels))
 
