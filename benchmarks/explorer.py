@@ -11,21 +11,18 @@ the page does is the same whichever they are. Prints a table and writes results/
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from provenance import provenance
 
 from fgcl_utils import explorer, synthetic
 
@@ -143,28 +140,6 @@ def met(row):
     return all(value <= most for value, most in zip(measured, TARGETS[row["points"]], strict=True))
 
 
-def provenance(began, load, browser):
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "duration_s": round(time.perf_counter() - began, 1),
-        "cpu": cpu_name(),
-        "cpus": os.cpu_count(),
-        "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
-        "chromium": browser.version,
-        "versions": {package: version(package) for package in ("numpy", "pillow", "playwright")},
-    }
-
-
-def cpu_name():
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--points", type=int, nargs="+", choices=SIZES, default=list(SIZES))
@@ -186,7 +161,12 @@ def main():
             row["targets_met"] = "yes" if met(row) else "no"
             rows.append(row)
             print(*row.values(), sep=" | ", flush=True)
-        about = provenance(began, load, browser)
+        about = provenance(
+            began,
+            ["numpy", "pillow", "playwright"],
+            load_average=[round(load, 2), round(os.getloadavg()[0], 2)],
+            chromium=browser.version,
+        )
         browser.close()
     thumb, photo = np.mean([[len(data) for data in pair] for pair in Recycled.bank], axis=0)
     caption = (

@@ -18,17 +18,15 @@ import multiprocessing
 import os
 import platform
 import statistics
-import subprocess
 import time
 import traceback
-from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import loss_cases
 import loss_peers
 import torch
+from provenance import provenance
 
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
 
@@ -253,32 +251,7 @@ def report(medians, failures):
     return {"headline": headline, "tables": tables}
 
 
-def provenance(began, load, rounds):
-    cpu = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, cwd=ROOT, capture_output=True, text=True)
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "duration_s": round(time.perf_counter() - began, 1),
-        "rounds": rounds,
-        "cpu": cpu[0].split(":")[1].strip() if cpu else platform.processor(),
-        "cores": os.cpu_count(),
-        "load_average": {"before": load, "after": os.getloadavg()[0]},
-        "python": platform.python_version(),
-        "omp_wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
-        "versions": {name: installed(name) for name in PACKAGES},
-    }
-
-
 PACKAGES = ["torch", "pytorch-metric-learning", "lightly", "inf-cl", "memeff"]
-
-
-def installed(name):
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def print_table(table):
@@ -295,7 +268,15 @@ def main():
     began, load = time.perf_counter(), os.getloadavg()[0]
     medians, failures = run(arguments.rounds)
     result = report(medians, failures)
-    result["provenance"] = provenance(began, load, arguments.rounds)
+    result["provenance"] = provenance(
+        began,
+        PACKAGES,
+        rounds=arguments.rounds,
+        cores=os.cpu_count(),
+        load_average={"before": load, "after": os.getloadavg()[0]},
+        python=platform.python_version(),
+        omp_wait_policy=os.environ.get("OMP_WAIT_POLICY", "default"),
+    )
     for table in result["tables"].values():
         print_table(table)
     print(json.dumps({key: result[key] for key in ("headline", "provenance")}, indent=1))

@@ -9,18 +9,14 @@ fgcl_utils.projection. Prints a table and writes results/projection.json.
 
 import argparse
 import json
-import os
-import platform
 import re
-import subprocess
 import time
 import warnings
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from openTSNE import TSNE as OpenTSNE
+from provenance import provenance
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 from umap import UMAP
@@ -73,29 +69,6 @@ def measure(sizes):
             yield [n, name, round(seconds, 1), *(round(score, 3) for score in scores)]
 
 
-def provenance(began):
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
-    packages = ["numpy", "scikit-learn", "openTSNE", "umap-learn"]
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
-        "duration_s": round(time.perf_counter() - began, 1),
-        "cpu": cpu_name(),
-        "cpus": os.cpu_count(),
-        "load_average": os.getloadavg()[0],
-        "versions": {package: version(package) for package in packages},
-    }
-
-
-def cpu_name():
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 3640])
@@ -112,7 +85,7 @@ def main():
     headline = {re.sub(r"\W+", "_", f"{row[1]} {row[0]} cpu s").lower(): row[2] for row in rows}
     arguments.out.parent.mkdir(exist_ok=True)
     result = {"headline": headline, "tables": {"projection": table}}
-    result["provenance"] = provenance(began)
+    result["provenance"] = provenance(began, ["numpy", "scikit-learn", "openTSNE", "umap-learn"])
     arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
