@@ -1,0 +1,58 @@
+"""The figures of the study: arrays and tables in, one finished figure out.
+
+Photos, matrices and print-like pictures are matplotlib and seaborn; what a reader wants to zoom
+or read off is Plotly. Lettering stays above 10 px at the book's width of 800 px. Matplotlib
+figures come closed, so a notebook shows them once, as the value of the cell.
+
+================  ============================================================================
+`style`           the look that all share, and how Plotly reaches the book
+`photos`          photos in rows
+`data`            the data set and its batches
+`evaluation`      how the methods compare
+`maps`            the test photos in the plane
+================  ============================================================================
+"""
+
+from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
+from fgcl_utils.figures.evaluation import (
+    PAPER_OUTLIERS,
+    PAPER_TEST_PHOTOS,
+    confusion_heatmap,
+    outlier_readings,
+    results_table,
+    training_curves,
+)
+from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
+from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
+from fgcl_utils.figures.style import (
+    METHOD_NAMES,
+    OKABE_ITO,
+    BookRenderer,
+    genus_styles,
+    use_book_renderer,
+)
+
+__all__ = [
+    "METHOD_NAMES",
+    "OKABE_ITO",
+    "PAPER_OUTLIERS",
+    "PAPER_TEST_PHOTOS",
+    "BookRenderer",
+    "PhotoMaps",
+    "batch_anatomy",
+    "confusable_species",
+    "confusion_heatmap",
+    "genus_styles",
+    "image_grid",
+    "interactive_maps",
+    "long_tail",
+    "outlier_readings",
+    "results_table",
+    "sample_grid",
+    "species_per_genus",
+    "static_maps",
+    "training_curves",
+    "use_book_renderer",
+    "view_pairs",
+    "webp_thumbnails",
+]
