@@ -8,6 +8,7 @@ on (seed, epoch) alone.
 
 import contextlib
 import ctypes
+import inspect
 import json
 import math
 import time
@@ -24,6 +25,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from fgcl_utils import metrics, runs
+from fgcl_utils.datasets import SPLITS
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
 from fgcl_utils.models import build_model
 from fgcl_utils.sampling import HierarchicalBatchSampler
@@ -218,8 +220,8 @@ class Trainer:
         }
 
     @torch.inference_mode()
-    def embed(self, indices):
-        """encoder (n, F), embedding (n, D) and, for CE, predicted species (n,) of images."""
+    def embed(self, indices, with_outputs=False):
+        """encoder (n, F) and embedding (n, D) of images; on request the head's outputs (n, C)."""
         self.model.eval()
         batches = []
         size = 2 * self.settings.batch_size  # as many as training holds, so the memory is there
@@ -229,35 +231,46 @@ class Trainer:
             with self.accelerator.autocast():
                 features, outputs = self.model(pixels)
             embedding = self.model.embedding(features, outputs)
-            batches.append([features.float().cpu(), embedding.cpu(), outputs.argmax(1).cpu()])
-        features, embedding, classes = (
-            torch.cat(part).numpy() for part in zip(*batches, strict=True)
-        )
-        return {"encoder": features, "embedding": embedding, "classes": classes}
+            parts = {"encoder": features, "embedding": embedding}
+            if with_outputs:
+                parts["outputs"] = outputs
+            batches.append({name: part.float().cpu() for name, part in parts.items()})
+        return {name: torch.cat([batch[name] for batch in batches]).numpy() for name in batches[0]}
 
     def finish(self):
         """Embed every split without augmentation, and write what the study reads."""
         started = time.perf_counter()
-        arrays, accuracy = {}, {}
-        for split in ("train", "val", "test"):
+        arrays = {}
+        for split in SPLITS:
             index = self.dataset.indices(split)
             if not len(index):
                 continue
-            embedded = self.embed(index)
+            with_logits = self.method == "ce" and split in ("val", "test")
+            embedded = self.embed(index, with_outputs=with_logits)
             arrays[split] = embedded["embedding"]
             arrays[f"{split}_encoder"] = embedded["encoder"]
             arrays[f"{split}_index"] = index
-            accuracy[split] = (embedded["classes"] == self.dataset.labels[index, 0]).mean()
+            if with_logits:
+                arrays[f"{split}_logits"] = embedded["outputs"]
         runs.write_npz(self.folder / "embeddings.npz", arrays)
-        values = metrics.evaluate(arrays, self.dataset.labels)
+        values = self._measures(arrays, "test")
         if len(self.val_index):
-            values["val"] = metrics.evaluate(arrays, self.dataset.labels, split="val")
+            values["val"] = self._measures(arrays, "val")
         if self.method == "ce":
-            values["classifier_accuracy"] = float(accuracy["test"])
+            right = arrays["test_logits"].argmax(1) == self.dataset.labels[arrays["test_index"], 0]
+            values["classifier_accuracy"] = float(right.mean())
         history = pd.read_csv(self.folder / "history.csv")
         values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
         self._save_weights(self.settings.epochs, with_optimizer=False)
         runs.write_json(self.folder / "metrics.json", values)  # last: it marks the run as finished
+
+    def _measures(self, arrays, split):
+        table = self.dataset.table
+        options = {}
+        if "observation" in table and "groups" in inspect.signature(metrics.evaluate).parameters:
+            # Photos of one find are not independent.
+            options["groups"] = table["observation"].to_numpy()[arrays[f"{split}_index"]]
+        return metrics.evaluate(arrays, self.dataset.labels, split=split, **options)
 
     # --- checkpoints ------------------------------------------------------------------------------
 

@@ -47,6 +47,14 @@ def test_a_run_folder_holds_what_the_study_reads(root, settings, method):
     assert embeddings["test"].shape[1] == (256 if method == "ce" else 16)
     assert embeddings["test_encoder"].shape == (len(test), 256)
     assert measures["n_test"] == len(test)
+    assert {name for name in embeddings if name.endswith("_logits")} == (
+        {"val_logits", "test_logits"} if method == "ce" else set()
+    )
+    if method == "ce":
+        logits = embeddings["test_logits"]
+        assert logits.dtype == np.float32
+        right = logits.argmax(axis=1) == data.labels[test, 0]
+        assert measures["classifier_accuracy"] == right.mean()
     assert measures["genus_outlier_rate"] == measures["genus_outliers"] / len(test)
     assert measures["val"]["n_test"] == len(data.indices("val"))
     assert {"versions", "commit"} <= set(run["config"]["provenance"])
