@@ -78,6 +78,10 @@ class Settings:
         csv and df20_mini: the table's file, where data_root holds several.
     dials : mapping or None
         synthetic: size and difficulty, see `fgcl_utils.synthetic.Dials`.
+    group_by : str or None
+        Column whose equal values stay on one side of our own split, such as an observation.
+    held_out_species : float
+        Share of the species, 0 to 0.5, that training never sees: open-set recognition.
     image_size : int
         Side of the square images in pixels, 16 to 1024.
     model_name : str
@@ -118,6 +122,8 @@ class Settings:
     columns: dict | None = None
     metadata: str | dict | None = None
     dials: dict | None = None
+    group_by: str | None = None
+    held_out_species: float = _number(0.0, 0, 0.5)
     image_size: int = _number(64, 16, 1024)
     model_name: str = "vit_demo_patch8_64"
     weights: str = "none"
@@ -428,6 +434,28 @@ def load_study(settings, dataset):
                 f"{run['folder']} was trained on other data than {dataset.name} as it is now: give "
                 f"the {method} notebook's dataset, data_root and dials, or another run_name"
             )
+    return loaded
+
+
+def load_seeds(settings, dataset):
+    """Every finished seed of the study, a dict from method to a list of `load_run`'s dicts.
+
+    A run counts if its settings are `settings` in all but the seed and it was made on `dataset`;
+    the lists are ordered by seed, and empty where nothing is finished.
+    """
+    loaded = {}
+    for method in METHODS:
+        seeds = []
+        for folder in run_folder(settings, method).parent.glob("seed-*"):
+            if folder.suffix or not finished(folder):  # a suffix: kept aside for other settings
+                continue
+            seed = int(folder.name.removeprefix("seed-"))
+            one = dataclasses.replace(settings, seed=seed)
+            if Settings.from_run(folder).identity(method) == one.identity(method):
+                run = load_run(one, method)
+                if run["config"]["dataset_fingerprint"] == dataset.fingerprint:
+                    seeds.append((seed, run))
+        loaded[method] = [run for _, run in sorted(seeds, key=lambda pair: pair[0])]
     return loaded
 
 
