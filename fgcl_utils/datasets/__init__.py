@@ -4,7 +4,7 @@
 images for training (decoded once into a memory-mapped cache) and single photos for looking at.
 
 The way of a photo: `sources` read what describes it, `checks` make sure that it can be used,
-`pixels` decode it.
+`splits` say what it serves, `pixels` decode it.
 """
 
 import hashlib
@@ -20,10 +20,11 @@ import pandas as pd
 from PIL import Image
 
 from fgcl_utils import synthetic
-from fgcl_utils.datasets import checks, pixels, sources
-from fgcl_utils.datasets.checks import SPLITS, ImageError
+from fgcl_utils.datasets import checks, pixels, sources, splits
+from fgcl_utils.datasets.checks import ImageError
 from fgcl_utils.datasets.pixels import open_rgb
 from fgcl_utils.datasets.sources import DATASETS
+from fgcl_utils.datasets.splits import SPLITS
 from fgcl_utils.taxonomy import Taxonomy
 
 __all__ = ["DATASETS", "SPLITS", "ImageDataset", "ImageError", "load_dataset", "open_rgb"]
@@ -40,8 +41,9 @@ class ImageDataset:
     data_root : Path or None
         Folder that the table's image paths are relative to; None for synthetic.
     table : DataFrame
-        Columns image, species, genus, split (train, val or test), one row per image; df20_mini
-        adds observation (photos of one find share it). RangeIndex.
+        Columns image, species, genus, split (train, val, test; unseen and unused for species held
+        out), one row per image; df20_mini and `group_by` add observation (photos of one find share
+        it, "" where it is not known). RangeIndex.
     taxonomy : Taxonomy
         Levels species and genus.
     labels : ndarray of int64, shape (N, 2)
@@ -125,17 +127,19 @@ class ImageDataset:
     def summary(self) -> dict:
         """What a run folder records about its data; JSON-serialisable."""
         counts = self.table["split"].value_counts()
+        n_images = {split: 0 for split in SPLITS} | counts.to_dict()
         per_species = self.table["species"].value_counts().sort_index()
         return {
             "name": self.name,
             "data_root": None if self.data_root is None else str(self.data_root),
             "dials": None if self.dials is None else asdict(self.dials),
             "fingerprint": self.fingerprint,
-            "n_images": {split: int(counts.get(split, 0)) for split in SPLITS},
+            "n_images": n_images,
             "levels": list(self.taxonomy.levels),
             "species": list(self.taxonomy.names[0]),
             "genus": list(self.taxonomy.names[1]),
             "images_per_species": {name: int(n) for name, n in per_species.items()},
+            "leakage": splits.leakage(self.table),
         }
 
     def _source_hash(self, with_times: bool) -> str:
@@ -195,6 +199,8 @@ def load_dataset(
     *,
     columns: Mapping[str, str] | None = None,
     metadata: str | Mapping[str, str] | None = None,
+    group_by: str | None = None,
+    held_out_species: float = 0.0,
     dials: synthetic.Dials | None = None,
     split_seed: int = 0,
     cache_dir: str | Path = ".cache",
@@ -217,11 +223,21 @@ def load_dataset(
     metadata : str or mapping, csv and df20_mini only
         The CSV file's name where data_root holds several; for df20_mini one a split,
         ``{"train": "...csv", "test": "...csv"}``. Relative to data_root.
+    group_by : str, csv and df20_mini only
+        A column of the source's own table, such as the id of an observation: rows with equal
+        values fall on one side of our split, and the table keeps them as ``observation``. A split
+        column of a csv stays as it is, with a warning if groups lie on both sides; for df20_mini
+        (``group_by="gbifID"``) our split takes the place of the published one.
+    held_out_species : float
+        Share of the species, 0 to 0.5, that training never sees (open-set recognition): their
+        test images form the split "unseen", their other images are "unused". Drawn by
+        `split_seed`, evenly from the genera, each of which keeps two known species.
     dials : synthetic.Dials, synthetic only
         What to render; ``Dials()`` by default.
     split_seed : int
-        Seed of the split, where the source has none: 70 % train, 10 % val, 20 % test of every
-        species. A split that the source has is taken as it is.
+        Seed of the split, where the source has none (70 % train, 10 % val, 20 % test of every
+        species, as nearly as groups allow), and of the species held out. A split that the source
+        has is taken as it is.
     cache_dir : path
         Decoded images go to ``cache_dir/images``.
 
@@ -234,7 +250,14 @@ def load_dataset(
     ValueError
         If the data is not usable: the message names the file, the row and the mend.
     """
-    sources.check_arguments(dataset, data_root, columns=columns, metadata=metadata, dials=dials)
+    sources.check_arguments(
+        dataset, data_root, columns=columns, metadata=metadata, group_by=group_by, dials=dials
+    )
+    if not 0 <= held_out_species <= 0.5:
+        raise ValueError(
+            f"held_out_species={held_out_species}: the share of the species that training never "
+            "sees, from 0 to 0.5."
+        )
     root = None
     if dataset == "synthetic":
         dials = synthetic.Dials() if dials is None else dials
@@ -250,17 +273,20 @@ def load_dataset(
         if dataset == "grocery":
             root, table = sources.read_grocery(root)
         elif dataset == "df20_mini":
-            table = sources.read_df20_mini(root, metadata)
+            table = sources.read_df20_mini(root, metadata, group_by)
         elif dataset == "csv":
-            root, table = sources.read_csv(root, columns or {}, metadata)
+            root, table = sources.read_csv(root, columns or {}, metadata, group_by)
         else:
             table = sources.read_folder(root)
         table = checks.tidy(table, root, sources.ROOT_HINT[dataset])
         table["image"] = checks.existing_files(root, table["image"])
         checks.check_no_duplicates(table)
     taxonomy = Taxonomy.from_table(table)
-    table["split"] = checks.splits(table, split_seed)
-    checks.check_splits(table)
+    table["split"] = splits.splits(table, split_seed)
+    if held_out_species:
+        table["split"] = splits.hold_out(table, held_out_species, split_seed)
+    splits.check_splits(table)
+    splits.warn_of_leakage(table)
     kept = ["image", "species", "genus", "split", *table.columns.intersection(["observation"])]
     table = table[kept].reset_index(drop=True)
     labels = taxonomy.encode(table)

@@ -1,20 +1,9 @@
-"""What every table has to pass before it is a data set, and the split where it has none."""
+"""What every table has to pass before it is a data set."""
 
 import os
 import posixpath
 import unicodedata
-import warnings
-import zlib
 from pathlib import Path, PureWindowsPath
-
-import numpy as np
-
-SPLITS = ("train", "val", "test")
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 class ImageError(ValueError):
@@ -108,67 +97,6 @@ def check_no_duplicates(table):
             + listed([f"{where}: {name}" for where, name in double["image"].items()])
             + "\nKeep one row of each: an image in two splits would be tested on what it learnt."
         )
-
-
-def splits(table, seed):
-    """The table's own split under our names, or a stratified one where it has none."""
-    if "split" not in table or (table["split"] == "").all():
-        return stratified_split(table, seed)
-    split = table["split"].str.lower().map(SPLIT_NAMES)
-    unknown = table["split"][split.isna()]
-    if len(unknown):
-        raise ValueError(
-            f"{len(unknown)} rows have a split that is not train, val or test:\n"
-            + listed([f"{where}: {value!r}" for where, value in unknown.items()])
-            + "\nCorrect these cells; leave out the whole column for a random split."
-        )
-    return split
-
-
-def stratified_split(table, seed):
-    """70 % train, 10 % val, 20 % test of every species; few images go to train, test, val in turn.
-
-    A species' images are sorted and shuffled by a seed of its own, so that neither the order of
-    the rows nor another species moves an image to another split.
-    """
-    split = np.full(len(table), "train", dtype=object)
-    image = table["image"].to_numpy(dtype=object)
-    for species, rows in table.groupby("species").indices.items():
-        rng = np.random.default_rng([seed, zlib.crc32(species.encode())])
-        rows = rng.permutation(rows[np.argsort(image[rows])])
-        n_test = max(1, round(0.2 * len(rows))) if len(rows) > 1 else 0
-        n_val = int(0.1 * len(rows) + 0.5)
-        split[rows[:n_test]] = "test"
-        split[rows[n_test : n_test + n_val]] = "val"
-    return split
-
-
-def check_splits(table):
-    """Training and testing need images, and a genus centroid needs training images."""
-    for split in ("train", "test"):
-        if not (table["split"] == split).any():
-            raise ValueError(
-                f"the {split} split is empty: of {len(table)} images, "
-                + ", ".join(f"{n} are {name}" for name, n in table["split"].value_counts().items())
-                + ". Give some rows this split, or no split at all for a random one "
-                "(which needs a species with two images)."
-            )
-    train, held_out = table[table["split"] == "train"], table[table["split"] != "train"]
-    for level in ("genus", "species"):
-        unseen = sorted(set(held_out[level]) - set(train[level]))
-        if not unseen:
-            continue
-        where = held_out.index[held_out[level] == unseen[0]][0]
-        text = (
-            f"{len(unseen)} {level} names are in test or val but have no training image: "
-            f"{listed(unseen, ', ')} (the first at {where})."
-        )
-        if level == "genus":
-            raise ValueError(
-                text + " An outlier is told by its genus's training images: move some to train, "
-                "or drop these rows."
-            )
-        warnings.warn(text + " Species accuracy counts them as errors.", stacklevel=3)
 
 
 def listed(items, separator="\n", most=20):

@@ -13,14 +13,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from fgcl_utils.datasets.checks import (
-    SPLIT_NAMES,
-    SPLITS,
-    check_inside,
-    is_inside,
-    leaves_root,
-    listed,
-)
+from fgcl_utils.datasets.checks import check_inside, is_inside, leaves_root, listed
+from fgcl_utils.datasets.splits import SOURCE_SPLITS, SPLIT_NAMES
 
 DATASETS = ("synthetic", "grocery", "df20_mini", "csv", "folder")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -37,7 +31,11 @@ ROOT_HINT = {
 def check_arguments(dataset, data_root, **options):
     if dataset not in DATASETS:
         raise ValueError(f"unknown dataset {dataset!r}; there are {', '.join(DATASETS)}.")
-    used = {"synthetic": {"dials"}, "csv": {"columns", "metadata"}, "df20_mini": {"metadata"}}
+    used = {
+        "synthetic": {"dials"},
+        "csv": {"columns", "metadata", "group_by"},
+        "df20_mini": {"metadata", "group_by"},
+    }
     for option, value in options.items():
         if value is not None and option not in used.get(dataset, ()):
             takers = " and ".join(repr(name) for name in used if option in used[name])
@@ -63,7 +61,7 @@ def read_grocery(root):
     _check_has_columns(classes, [fine, fine_id, coarse], root / "classes.csv")
     names = {row[fine_id]: (row[fine], row[coarse]) for row in classes.to_dict("records")}
     rows, index = [], []
-    for split in SPLITS:
+    for split in SOURCE_SPLITS:
         for line, cells in _csv_records(_file(root, f"{split}.txt", "grocery")):
             where = f"{split}.txt, line {line}"
             if len(cells) != 3 or cells[1] not in names:
@@ -78,18 +76,22 @@ def read_grocery(root):
     )
 
 
+_GROUP_BY_MEND = " group_by names one of these."
 _DF20_MINI_COLUMNS = ["image_path", "scientificName", "class_id", "species", "genus", "gbifID"]
 
 
-def read_df20_mini(root, metadata):
-    """The published metadata as it is, one CSV file a split."""
+def read_df20_mini(root, metadata, group_by):
+    """The published metadata, one CSV file a split; `group_by` asks for another split than that."""
     parts = []
+    observation = group_by or "gbifID"
     for split, path in _df20_mini_files(root, metadata).items():
         part = _csv_table(path)
         has_only_id = "class_id" in part and "scientificName" not in part
         label = "class_id" if has_only_id else "scientificName"
         _check_has_columns(part, ["image_path", label, "genus"], path)
-        part = part[part.columns.intersection(_DF20_MINI_COLUMNS)]
+        if group_by is not None:
+            _check_has_columns(part, [group_by], path, _GROUP_BY_MEND)
+        part = part[part.columns.intersection([*_DF20_MINI_COLUMNS, observation])]
         parts.append(part.assign(split=split))
     raw = pd.concat(parts).fillna("")
     table = pd.DataFrame(
@@ -97,17 +99,19 @@ def read_df20_mini(root, metadata):
             "image": _paths_below(root, raw["image_path"]),
             "species": raw["scientificName"] if "scientificName" in raw else _class_names(raw),
             "genus": raw["genus"],
-            "split": raw["split"],
         }
     )
-    if "gbifID" in raw:
-        table["observation"] = raw["gbifID"]
+    if group_by is None:
+        table["split"] = raw["split"]
+    if observation in raw:
+        table["observation"] = raw[observation]
     return table
 
 
 def _df20_mini_files(root, metadata):
     if metadata is not None:
-        if not isinstance(metadata, Mapping) or not {"train", "test"} <= {*metadata} <= {*SPLITS}:
+        known = {"train", "test"}, {*SOURCE_SPLITS}
+        if not isinstance(metadata, Mapping) or not known[0] <= {*metadata} <= known[1]:
             raise ValueError(
                 "metadata of df20_mini names one file a split: "
                 "metadata={'train': '...csv', 'test': '...csv'} ('val' may be added)."
@@ -163,8 +167,8 @@ def _paths_below(root, names):
     return [path(name) for name in names]
 
 
-def read_csv(root, columns, metadata):
-    """Any CSV file with columns image, species, genus and perhaps split."""
+def read_csv(root, columns, metadata, group_by):
+    """Any CSV file with columns image, species, genus, perhaps split and that of `group_by`."""
     unknown = set(columns) - {"image", "species", "genus", "split"}
     if unknown:
         raise ValueError(
@@ -193,6 +197,9 @@ def read_csv(root, columns, metadata):
     example = ", ".join(f"{ours!r}: '...'" for ours in names if names[ours] not in raw)
     mend = f" Say which ones to take: load_dataset(..., columns={{{example}}})."
     _check_has_columns(raw, names.values(), path, mend)
+    if group_by is not None:
+        _check_has_columns(raw, [group_by], path, _GROUP_BY_MEND)
+        names["observation"] = group_by
     return root, raw[list(names.values())].set_axis(list(names), axis=1)
 
 

@@ -1,0 +1,206 @@
+"""Which image serves what: the split of a source, or ours, and what it lets leak.
+
+Ours gives 70 % train, 10 % val and 20 % test of every species, by single images or by whole groups
+of them (`group_by`: photos of one find, one day, one collector). `hold_out` then takes whole
+species away from training, for open-set recognition.
+"""
+
+import warnings
+import zlib
+from collections import Counter
+
+import numpy as np
+
+from fgcl_utils.datasets.checks import listed
+
+SOURCE_SPLITS = ("train", "val", "test")  # that a source may have, and that ours makes
+SPLITS = (*SOURCE_SPLITS, "unseen")  # unseen: test images of species that training never sees
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+
+
+def splits(table, seed):
+    """The table's own split under our names; else ours, by observation where the table has one."""
+    if "split" not in table or (table["split"] == "").all():
+        return grouped_split(table, seed) if "observation" in table else image_split(table, seed)
+    split = table["split"].str.lower().map(SPLIT_NAMES)
+    unknown = table["split"][split.isna()]
+    if len(unknown):
+        raise ValueError(
+            f"{len(unknown)} rows have a split that is not train, val or test:\n"
+            + listed([f"{where}: {value!r}" for where, value in unknown.items()])
+            + "\nCorrect these cells; leave out the whole column for a random split."
+        )
+    return split.to_numpy(dtype=object)
+
+
+def quotas(n):
+    """How many of a species' n images are train, val, test; few serve train, test, val in turn."""
+    n_test = max(1, round(0.2 * n)) if n > 1 else 0
+    n_val = int(0.1 * n + 0.5)
+    return n - n_val - n_test, n_val, n_test
+
+
+def image_split(table, seed):
+    """Our split by single images.
+
+    A species' images are sorted and shuffled by a seed of its own, so that neither the order of
+    the rows nor another species moves an image to another split.
+    """
+    split = np.full(len(table), "train", dtype=object)
+    image = table["image"].to_numpy(dtype=object)
+    for species, rows in table.groupby("species").indices.items():
+        rng = np.random.default_rng([seed, zlib.crc32(species.encode())])
+        rows = rng.permutation(rows[np.argsort(image[rows])])
+        _, n_val, n_test = quotas(len(rows))
+        split[rows[:n_test]] = "test"
+        split[rows[n_test : n_test + n_val]] = "val"
+    return split
+
+
+def grouped_split(table, seed):
+    """Our split by whole observations; an image without one stands for itself.
+
+    Large groups first, each goes where its species lack most images; a group of several species
+    is weighed by its images of each. The shares are met as nearly as the groups allow: a species
+    of one group is all in train. Groups of one size come in an order that depends on their names
+    and the seed alone.
+    """
+    species = table["species"].to_numpy(dtype=object)
+    group = np.where(table["observation"] == "", table["image"], table["observation"])
+    members = table.groupby(group).indices
+    lacking = {name: list(quotas(n)) for name, n in Counter(species).items()}
+    present = {name: [False] * len(SOURCE_SPLITS) for name in lacking}
+
+    def largest_first(name):
+        return -len(members[name]), zlib.crc32(f"{seed} {name}".encode()), name
+
+    split = np.empty(len(table), dtype=object)
+    for name in sorted(members, key=largest_first):
+        counts = Counter(species[members[name]])
+
+        def need(s, counts=counts):
+            images = sum(n * lacking[of][s] for of, n in counts.items())
+            new = sum(not present[of][s] for of in counts)
+            return images, new, -s  # of equal needs: where a species is not yet, then train first
+
+        best = max(range(len(SOURCE_SPLITS)), key=need)
+        split[members[name]] = SOURCE_SPLITS[best]
+        for of, n in counts.items():
+            lacking[of][best] -= n
+            present[of][best] = True
+    return split
+
+
+def hold_out(table, share, seed):
+    """The split with about `share` of the species taken out, as evenly from the genera as can be.
+
+    Their test images become "unseen", their other images "unused". A genus keeps two known
+    species (or the fewer that it has); species without test images are not chosen, since nothing
+    could be measured on them.
+    """
+    taken = _species_to_hold_out(table, share, seed)
+    is_taken, is_test = table["species"].isin(taken), table["split"] == "test"
+    return np.where(is_taken, np.where(is_test, "unseen", "unused"), table["split"]).astype(object)
+
+
+def _species_to_hold_out(table, share, seed):
+    """Names of about `share` of the species; each genus gives by its size, rounded fairly."""
+    species_of = table.groupby("genus")["species"].unique()
+    tested = set(table["species"][table["split"] == "test"])
+    candidates, exact = {}, {}
+    for genus, names in species_of.items():
+        rng = np.random.default_rng([seed, zlib.crc32(genus.encode())])
+        shuffled = [name for name in rng.permutation(sorted(names)) if name in tested]
+        candidates[genus] = shuffled[: max(0, len(names) - 2)]
+        exact[genus] = share * len(names)
+    n_species = table["species"].nunique()
+    wanted = max(1, round(share * n_species))
+    taken = {genus: min(int(exact[genus]), len(names)) for genus, names in candidates.items()}
+    while sum(taken.values()) < wanted:
+        open_genera = [genus for genus in taken if taken[genus] < len(candidates[genus])]
+        if not open_genera:
+            break
+        taken[max(open_genera, key=lambda genus: exact[genus] - taken[genus])] += 1
+    n_taken = sum(taken.values())
+    if not n_taken:
+        raise ValueError(
+            f"held_out_species={share}: no species can be held out, since every genus keeps two "
+            "known species and none has a third with test images. Leave held_out_species at 0."
+        )
+    if n_taken < wanted:
+        warnings.warn(
+            f"held_out_species={share} asks for {wanted} of {n_species} species; {n_taken} are "
+            "held out, since every genus keeps two known species.",
+            stacklevel=4,
+        )
+    return [name for genus, n in taken.items() for name in candidates[genus][:n]]
+
+
+def check_splits(table):
+    """Training and testing need images, and a genus centroid needs training images."""
+    table = table[table["split"].isin(SOURCE_SPLITS)]
+    for split in ("train", "test"):
+        if not (table["split"] == split).any():
+            raise ValueError(
+                f"the {split} split is empty: of {len(table)} images, "
+                + ", ".join(f"{n} are {name}" for name, n in table["split"].value_counts().items())
+                + ". Give some rows this split, or no split at all for a random one "
+                "(which needs a species with two images, or with two groups of group_by)."
+            )
+    train, held_out = table[table["split"] == "train"], table[table["split"] != "train"]
+    for level in ("genus", "species"):
+        unseen = sorted(set(held_out[level]) - set(train[level]))
+        if not unseen:
+            continue
+        where = held_out.index[held_out[level] == unseen[0]][0]
+        text = (
+            f"{len(unseen)} {level} names are in test or val but have no training image: "
+            f"{listed(unseen, ', ')} (the first at {where})."
+        )
+        if level == "genus":
+            raise ValueError(
+                text + " An outlier is told by its genus's training images: move some to train, "
+                "or drop these rows."
+            )
+        warnings.warn(text + " Species accuracy counts them as errors.", stacklevel=3)
+
+
+def leakage(table):
+    """How much of the test split shows an observation that training has seen, too.
+
+    Returns
+    -------
+    dict or None
+        ``observations``, how many there are; ``observations_in_train_and_test``;
+        ``leaked_test_images``, the test images of these; ``leaked_test_share`` in [0, 1]. None for
+        a table that knows no observations.
+    """
+    if "observation" not in table:
+        return None
+    named = table[table["observation"] != ""]
+    train = set(named["observation"][named["split"] == "train"])
+    test = named["observation"][named["split"] == "test"]
+    leaked = test[test.isin(train)]
+    n_test = int((table["split"] == "test").sum())
+    return {
+        "observations": named["observation"].nunique(),
+        "observations_in_train_and_test": leaked.nunique(),
+        "leaked_test_images": len(leaked),
+        "leaked_test_share": len(leaked) / n_test if n_test else 0.0,
+    }
+
+
+def warn_of_leakage(table):
+    """One line where the test split is partly a test of recognising the same find."""
+    found = leakage(table)
+    if found and found["leaked_test_images"]:
+        warnings.warn(
+            f"{found['observations_in_train_and_test']} observations have photos in train and in "
+            f"test: {found['leaked_test_images']} test images "
+            f"({found['leaked_test_share']:.0%}) show what training has seen.",
+            stacklevel=3,
+        )
