@@ -12,7 +12,7 @@ experiment: whatever is measured on it has to be called synthetic.
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from numbers import Integral, Real
 from types import SimpleNamespace
@@ -34,6 +34,7 @@ RANGES = {
     "species_gap": (0.0, 3.0),
     "genus_gap": (0.0, 1.0),
     "nuisance": (0.0, 2.0),
+    "label_noise": (0.0, 0.9),
     "seed": (0, 2**32 - 1),
 }
 
@@ -58,6 +59,9 @@ class Dials:
         Strength of what varies from photo to photo; 0 is a studio. [0, 2]
     seed : int
         Another seed is another flora. [0, 2**32)
+    label_noise : float
+        Share of the training photos that carry the name of another species, drawn at random from
+        all of them; validation and test keep the right ones. [0, 0.9]
 
     Raises
     ------
@@ -72,6 +76,8 @@ class Dials:
     genus_gap: float = 0.85
     nuisance: float = 1.0
     seed: int = 0
+    # Not in the repr, which names the files of the rendered images: names do not change those.
+    label_noise: float = field(default=0.0, repr=False)
 
     def __post_init__(self):
         for dial, (low, high) in RANGES.items():
@@ -131,13 +137,15 @@ def _tables(dials):
     weight = DF20_MINI_SPREAD ** (-dials.tail * rank)
     counts = _apportion(dials.n_images, weight, least=MIN_TRAIN + MIN_VAL + MIN_TEST)
     species = np.repeat(np.arange(dials.n_species), counts)  # (n,)
+    split = _split(species, counts, _stream(dials.seed, "split"))
+    named = _mislabelled(species, split == "train", dials)
 
     table = pd.DataFrame(
         {
             "image": [f"synthetic/{i:06d}" for i in range(dials.n_images)],
-            "species": np.array(names)[species],
-            "genus": np.array(GENERA)[genus[species]],
-            "split": _split(species, counts, _stream(dials.seed, "split")),
+            "species": np.array(names)[named],
+            "genus": np.array(GENERA)[genus[named]],
+            "split": split,
         }
     )
     return table, _draw_factors(dials, genus, species)
@@ -169,6 +177,14 @@ def _split(species, counts, rng):
         place < n_test, "test", np.where(place < n_test + n_val, "val", "train")
     )
     return split
+
+
+def _mislabelled(species, may_change, dials):
+    """Species codes (n,) of which a share of those that may change has become another one."""
+    rng = _stream(dials.seed, "label noise")
+    wrong = may_change & (rng.random(len(species)) < dials.label_noise)
+    other = (species + rng.integers(1, dials.n_species, len(species))) % dials.n_species
+    return np.where(wrong, other, species)
 
 
 def _stream(seed, purpose, index=0):

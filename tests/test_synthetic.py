@@ -28,6 +28,7 @@ SMALL = Dials(n_species=12, n_images=240)
         ("genus_gap", 1.5, r"\[0.0, 1.0\]"),
         ("nuisance", "strong", "a number"),
         ("seed", -1, "an integer"),
+        ("label_noise", 1.0, r"\[0.0, 0.9\]"),
     ],
 )
 def test_a_refused_dial_is_named_with_its_value_and_range(dial, value, allowed):
@@ -59,6 +60,18 @@ def test_table_keeps_its_guarantees(dials):
 def test_split_shares_are_70_10_20():
     share = make_table(Dials(tail=0.0))["split"].value_counts(normalize=True)
     assert share[["train", "val", "test"]].tolist() == pytest.approx([0.7, 0.1, 0.2], abs=0.01)
+
+
+def test_label_noise_renames_a_share_of_the_training_photos_only():
+    clean, noisy = make_table(Dials()), make_table(Dials(label_noise=0.2))
+    renamed = clean["species"] != noisy["species"]
+    train = clean["split"] == "train"
+    assert not renamed[~train].any()
+    assert renamed[train].mean() == pytest.approx(0.2, abs=0.02)
+    assert (noisy["genus"] == noisy["species"].str.split().str[0]).all()
+    assert noisy["split"].equals(clean["split"])
+    wrong, right = Dials(n_species=12, n_images=240, label_noise=0.5), SMALL
+    assert np.array_equal(render(wrong, np.arange(20), 16), render(right, np.arange(20), 16))
 
 
 def test_species_per_genus_follow_df20_mini():
