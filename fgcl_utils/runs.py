@@ -320,6 +320,8 @@ def load_dataset(settings):
         columns=settings.columns,
         metadata=settings.metadata,
         dials=dials,
+        group_by=settings.group_by,
+        held_out_species=settings.held_out_species,
         cache_dir=cache_dir(),
     )
 
