@@ -1,0 +1,158 @@
+"""How sure: intervals over test samples, and paired tests between methods on the same samples.
+
+Photos of one observation are not independent. With `groups` whole observations are resampled (the
+cluster bootstrap), and intervals become as wide as they should be. All of it covers the choice of
+test samples; the seed of the training is covered by training with several.
+"""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from sklearn.utils import gen_batches
+
+DRAWS = 2**20  # at once, whatever the number of samples and resamples
+
+
+def bootstrap_interval(values, confidence=0.95, n_resamples=2000, seed=0, groups=None):
+    """Percentile interval of the mean of `values` under resampling of the samples.
+
+    Parameters
+    ----------
+    values : float or bool array (N,)
+    confidence : float
+        In (0, 1).
+    n_resamples, seed : int
+    groups : array (N,), optional
+        Samples with equal values are drawn together. A missing value (None or NaN) is a group of
+        its own.
+
+    Returns
+    -------
+    low, high : float
+    """
+    means = _resampled_means(values, n_resamples, seed, groups)
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def mcnemar(a, b):
+    """Exact test of whether two methods err equally often on the same samples (McNemar 1947).
+
+    Only samples on which they differ count; if neither is better, each of those is a fair coin.
+
+    Parameters
+    ----------
+    a, b : bool array (N,)
+        One entry a sample, such as whether it is an outlier.
+
+    Returns
+    -------
+    dict
+        ``only_a``, ``only_b`` (samples true in one of them alone) and ``p_value`` (two-sided).
+    """
+    a, b = _paired(a, b)
+    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+    differing = only_a + only_b
+    p_value = float(binomtest(only_a, differing).pvalue) if differing else 1.0
+    return {"only_a": only_a, "only_b": only_b, "p_value": p_value}
+
+
+def paired_bootstrap(a, b, confidence=0.95, n_resamples=2000, seed=0, groups=None):
+    """Difference of two methods' means over the same samples, and how sure it is.
+
+    Parameters
+    ----------
+    a, b : float or bool array (N,)
+    confidence, n_resamples, seed, groups
+        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    dict
+        ``difference`` (mean of a minus mean of b), ``low`` and ``high`` (its interval) and
+        ``p_value`` (two-sided: twice the share of resamples on the rarer side of zero, the
+        observed sample counted in, so it is never 0).
+    """
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    _check_paired(a, b)
+    means = _resampled_means(a - b, n_resamples, seed, groups)
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(means, [tail, 100 - tail])
+    rarer = 1 + min((means <= 0).sum(), (means >= 0).sum())
+    return {
+        "difference": float((a - b).mean()),
+        "low": float(low),
+        "high": float(high),
+        "p_value": float(min(1, 2 * rarer / (1 + n_resamples))),
+    }
+
+
+def compare(methods, groups=None):
+    """Every two methods against each other on the same samples.
+
+    Parameters
+    ----------
+    methods : dict of str to bool array (N,)
+        One entry a sample, such as whether it is an outlier of the method.
+    groups : array (N,), optional
+        As in `bootstrap_interval`.
+
+    Returns
+    -------
+    DataFrame
+        a, b, only_a, only_b and p_value of `mcnemar`; difference (rate of a minus rate of b), low
+        and high of `paired_bootstrap`. One row a pair; p-values are not corrected for their
+        number.
+    """
+    rows = []
+    for a, b in combinations(methods, 2):
+        bootstrap = paired_bootstrap(methods[a], methods[b], groups=groups)
+        rows.append({"a": a, "b": b, **bootstrap, **mcnemar(methods[a], methods[b])})
+    columns = ["a", "b", "only_a", "only_b", "p_value", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _resampled_means(values, n_resamples, seed, groups):
+    """Means of `n_resamples` resamples of the values, or of their groups, float64."""
+    values = np.asarray(values, dtype=np.float64)
+    if not len(values):
+        raise ValueError("there are no values to resample: the mean of nothing has no interval")
+    sizes = np.ones(len(values))
+    if groups is not None:
+        codes = _group_codes(groups, len(values))
+        sizes, values = np.bincount(codes), np.bincount(codes, weights=values)
+    rng = np.random.default_rng(seed)
+    means = np.empty(n_resamples)
+    for block in gen_batches(n_resamples, max(1, DRAWS // len(values))):
+        drawn = rng.integers(0, len(values), (block.stop - block.start, len(values)))
+        means[block] = values[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    return means
+
+
+def _group_codes(groups, n):
+    """Codes 0, 1, ... of the groups of `n` samples; every missing one is a group of its own."""
+    if len(groups) != n:
+        raise ValueError(f"{len(groups)} groups for {n} values: give one group a value")
+    codes, names = pd.factorize(np.asarray(groups))
+    missing = codes < 0
+    codes[missing] = len(names) + np.arange(missing.sum())
+    return codes
+
+
+def _paired(a, b):
+    a, b = np.asarray(a), np.asarray(b)
+    _check_paired(a, b)
+    if a.dtype != bool or b.dtype != bool:
+        raise ValueError(f"McNemar's test takes two bool arrays, not {a.dtype} and {b.dtype}")
+    return a, b
+
+
+def _check_paired(a, b):
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(
+            f"the two methods have results of shapes {a.shape} and {b.shape}: "
+            "a paired test needs one value a sample, for the same samples in the same order"
+        )
