@@ -9,6 +9,9 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 `photos`          photos in rows
 `data`            the data set and its batches
 `evaluation`      how the methods compare
+`measures`        what the measures are called
+`repeats`         runs that differ in the seed only
+`experiments`     results/*.json: what soft positives cost, and when they help
 `maps`            the test photos in the plane
 ================  ============================================================================
 """
@@ -17,13 +20,19 @@ from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
 from fgcl_utils.figures.evaluation import (
     PAPER_OUTLIERS,
     PAPER_TEST_PHOTOS,
+    comparison_table,
     confusion_heatmap,
+    mistakes,
     outlier_readings,
+    p_text,
+    reliability,
     results_table,
     training_curves,
 )
+from fgcl_utils.figures.experiments import gain_curves, gain_map, pareto
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
+from fgcl_utils.figures.repeats import mean_interval, measures_table, seeds
 from fgcl_utils.figures.style import (
     METHOD_NAMES,
     OKABE_ITO,
@@ -40,15 +49,25 @@ __all__ = [
     "BookRenderer",
     "PhotoMaps",
     "batch_anatomy",
+    "comparison_table",
     "confusable_species",
     "confusion_heatmap",
+    "gain_curves",
+    "gain_map",
     "genus_styles",
     "image_grid",
     "interactive_maps",
     "long_tail",
+    "mean_interval",
+    "measures_table",
+    "mistakes",
     "outlier_readings",
+    "p_text",
+    "pareto",
+    "reliability",
     "results_table",
     "sample_grid",
+    "seeds",
     "species_per_genus",
     "static_maps",
     "training_curves",

@@ -1,6 +1,7 @@
 """How the methods compare: training curves, tables, outliers, confusions."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,11 +13,14 @@ from pandas.io.formats.style import Styler
 from plotly.subplots import make_subplots
 
 from fgcl_utils.figures.style import (
+    FAINT,
+    GREY,
     METHOD_NAMES,
     OKABE_ITO,
     WIDTH,
     genus_styles,
     in_order,
+    method_styles,
     no_math,
     plain,
     print_like,
@@ -91,16 +95,22 @@ def _epoch_facts(history: pd.DataFrame) -> list[str]:
     return facts
 
 
-def results_table(evaluation: Mapping, dataset: str) -> Styler:
+def results_table(
+    evaluation: Mapping, dataset: str, recorded: Mapping[str, Mapping] | None = None
+) -> Styler:
     """The paper's table, and ours beside it.
 
     Parameters
     ----------
     evaluation : mapping
         As in evaluation.json: {"methods": {"ce": {"genus_outliers", "genus_outlier_rate",
-        "species_accuracy", …}, …}}.
+        "species_accuracy", …}, …}, "seeds": {"ce": [{…}, …], …}}. Where there are seeds, their
+        mean is shown.
     dataset : str
         Name of the data that our numbers come from; it heads our columns.
+    recorded : mapping of name to mapping, optional
+        Other data of ours: the content of results/<experiment>.json, of which the groups without
+        overrides are shown.
 
     Returns
     -------
@@ -108,24 +118,20 @@ def results_table(evaluation: Mapping, dataset: str) -> Styler:
         Formatted for display; the bare numbers are its `.data`. A change is that of the outlier
         rate against CE's, NaN where CE has no outliers or was not run.
     """
-    methods = evaluation["methods"]
-    order = in_order(methods)
-    ours = pd.DataFrame.from_dict({name: methods[name] for name in order}, orient="index")
-    ours = ours[["genus_outliers", "genus_outlier_rate", "species_accuracy"]]
-    paper = pd.Series(PAPER_OUTLIERS, dtype=float).reindex(order)
-    mine, theirs = f"ours ({dataset})", "paper (DF20-Mini)"
-    table = pd.DataFrame(
-        {
-            (mine, "genus outliers"): ours["genus_outliers"],
-            (mine, "rate"): ours["genus_outlier_rate"],
-            (mine, "change"): _change(ours["genus_outlier_rate"]),
-            (mine, "species accuracy"): ours["species_accuracy"],
-            (theirs, "genus outliers"): paper,
-            (theirs, "rate"): paper / PAPER_TEST_PHOTOS,
-            (theirs, "change"): _change(paper),
-        },
-        index=order,
-    ).rename(index=METHOD_NAMES)
+    runs = evaluation.get("seeds") or {m: [run] for m, run in evaluation["methods"].items()}
+    blocks = {dataset: ({m: pd.DataFrame(r)[_HEADLINE].mean() for m, r in runs.items()}, runs)}
+    for name, result in (recorded or {}).items():
+        plain_groups = [g for g in result["groups"].values() if not g["overrides"]]
+        means = {g["method"]: {k: g["test"][k]["mean"] for k in _HEADLINE} for g in plain_groups}
+        blocks[name] = means, {g["method"]: g["seeds"] for g in plain_groups}
+    order = in_order(method for means, _ in blocks.values() for method in means)
+    columns = {}
+    for name, (means, seeds) in blocks.items():
+        columns |= _block(f"ours ({name}{_mean_of(seeds)})", pd.DataFrame(means).T.reindex(order))
+    paper = pd.DataFrame({"genus_outliers": pd.Series(PAPER_OUTLIERS, dtype=float).reindex(order)})
+    paper["genus_outlier_rate"] = paper["genus_outliers"] / PAPER_TEST_PHOTOS
+    columns |= _block("paper (DF20-Mini)", paper)
+    table = pd.DataFrame(columns).rename(index=METHOD_NAMES)
     formats = {
         "genus outliers": _count,
         "rate": "{:.1%}",
@@ -138,6 +144,29 @@ def results_table(evaluation: Mapping, dataset: str) -> Styler:
         # The theme lays a light sheet under every other HTML output in its dark mode.
         .set_table_attributes('class="dataframe"')
     )
+
+
+_HEADLINE = ["genus_outliers", "genus_outlier_rate", "species_accuracy"]
+
+
+def _block(title: str, means: pd.DataFrame) -> dict:
+    """The columns of one data set, means being a row a method."""
+    columns = {
+        (title, "genus outliers"): means["genus_outliers"],
+        (title, "rate"): means["genus_outlier_rate"],
+        (title, "change"): _change(means["genus_outlier_rate"]),
+    }
+    if "species_accuracy" in means:  # the paper has none
+        columns[title, "species accuracy"] = means["species_accuracy"]
+    return columns
+
+
+def _mean_of(seeds: Mapping[str, Sequence]) -> str:
+    """What the mean is over, if it is one."""
+    counts = sorted({len(of_method) for of_method in seeds.values()})
+    if counts == [1]:
+        return ""
+    return f", mean of {' to '.join(map(str, dict.fromkeys([counts[0], counts[-1]])))} seeds"
 
 
 def _change(values: pd.Series) -> pd.Series:
@@ -175,11 +204,11 @@ def outlier_readings(evaluation: Mapping) -> go.Figure:
         where a measure has an _interval (low, high), it is drawn.
     """
     methods = evaluation["methods"]
-    styles = genus_styles(range(len(methods))).values()
+    styles = method_styles(methods)
     # Dots of one reading stand side by side: a numeric axis, labelled by hand.
     offsets = np.linspace(-0.2, 0.2, len(methods))
     figure = go.Figure()
-    for method, offset, style in zip(in_order(methods), offsets, styles, strict=True):
+    for (method, style), offset in zip(styles.items(), offsets, strict=True):
         measures = methods[method]
         keys = [f"genus_outlier_rate{ending}" for ending in _READINGS]
         rates = np.array([measures.get(key, np.nan) for key in keys])  # NaN is not drawn
@@ -202,6 +231,143 @@ def outlier_readings(evaluation: Mapping) -> go.Figure:
         range=(-0.5, len(_READINGS) - 0.5), showgrid=False, tickangle=0,
     )  # fmt: skip
     figure.update_yaxes(title="genus outlier rate", tickformat="~%", rangemode="tozero")
+    return figure
+
+
+def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.Figure:
+    """How far off the mistakes of each method are, as shares of the samples.
+
+    Parameters
+    ----------
+    distances : mapping of method to int (N,)
+        `metrics.taxonomic_distance` between each sample and what it was taken for.
+    levels : sequence of L str
+        Names of the label levels, finest first.
+    """
+    names = [f"right {levels[0]}"]
+    names += [f"wrong {low}, right {high}" for low, high in pairwise(levels)]
+    names += [f"wrong {levels[-1]}"]
+    methods = in_order(distances)[::-1]  # bars are drawn from below
+    shares = np.array(
+        [np.bincount(distances[m], minlength=len(names)) / len(distances[m]) for m in methods]
+    )  # (methods, L + 1)
+    figure = go.Figure()
+    colors = [FAINT, *(OKABE_ITO[k] for k in (5, 1, 3, 4))]  # the farther off, the warmer
+    for name, share, color in zip(
+        names, shares.T, [*colors[: len(levels)], colors[3]], strict=True
+    ):
+        figure.add_bar(
+            y=[plain(METHOD_NAMES.get(method, method)) for method in methods],
+            x=share,
+            orientation="h",
+            name=plain(name),
+            marker={"color": color},
+            text=[f"{value:.1%}" if value >= 0.04 else "" for value in share],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            hovertemplate=f"{plain(name)}: %{{x:.1%}}<extra></extra>",
+        )
+    figure.update_layout(
+        template="fgcl", barmode="stack", bargap=0.3, height=130 + 50 * len(methods),
+        legend={"traceorder": "normal"},
+    )  # fmt: skip
+    figure.update_xaxes(tickformat="~%", range=(0, 1), title="share of the test photos")
+    figure.update_yaxes(showgrid=False, ticks="")
+    return figure
+
+
+def comparison_table(comparison: pd.DataFrame) -> Styler:
+    """Paired tests between methods on the same samples.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        As from `metrics.compare`: a, b, only_a, only_b, p_value, difference, low, high.
+    """
+    pairs = [
+        " − ".join(METHOD_NAMES.get(method, str(method)) for method in pair)
+        for pair in zip(comparison["a"], comparison["b"], strict=True)
+    ]
+    interval = [
+        f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−")
+        for low, high in zip(comparison["low"], comparison["high"], strict=True)
+    ]
+    table = pd.DataFrame(
+        {
+            "only the first": comparison["only_a"].to_numpy(),
+            "only the second": comparison["only_b"].to_numpy(),
+            "p (McNemar)": comparison["p_value"].to_numpy(),
+            "difference, points": 100 * comparison["difference"].to_numpy(),
+            "95 % interval": interval,
+        },
+        index=pairs,
+    )
+    return (
+        table.style.format({"p (McNemar)": p_text, "difference, points": _signed_points})
+        .format_index(escape="html")
+        .set_table_attributes('class="dataframe"')
+    )
+
+
+def p_text(p: float) -> str:
+    """A p-value as one writes it: "0.034", "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _signed_points(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """How often a classifier is right, against how sure it says it is.
+
+    Parameters
+    ----------
+    bins : mapping of str to DataFrame
+        A curve each, such as before and after temperature scaling; tables as from
+        `metrics.reliability`: low, high, n, confidence and accuracy (NaN in an empty bin).
+    """
+    figure = make_subplots(
+        2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.05
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="calibrated",
+        line={"color": GREY, "width": 1, "dash": "dash"}, row=1, col=1,
+    )  # fmt: skip
+    for (name, table), style in zip(bins.items(), genus_styles(bins).values(), strict=True):
+        filled = table[table["n"] > 0]
+        name = plain(name)
+        figure.add_scatter(
+            x=filled["confidence"],
+            y=filled["accuracy"],
+            name=name,
+            legendgroup=name,
+            mode="lines+markers",
+            line={"color": style.color, "width": 2},
+            marker={"symbol": style.symbol, "size": 8},
+            customdata=filled["n"],
+            hovertemplate=f"{name}: %{{y:.1%}} right at %{{x:.1%}} sure, %{{customdata:,}} photos"
+            "<extra></extra>",
+            row=1,
+            col=1,
+        )
+        figure.add_bar(
+            x=(table["low"] + table["high"]) / 2,
+            y=table["n"],
+            name=name,
+            legendgroup=name,
+            showlegend=False,
+            marker={"color": style.color},
+            hovertemplate=f"{name}: %{{y:,}} photos<extra></extra>",
+            row=2,
+            col=1,
+        )
+    figure.update_layout(template="fgcl", height=470, bargap=0.15)
+    figure.update_xaxes(tickformat="~%", range=(0, 1))
+    figure.update_xaxes(title="confidence in the predicted species", row=2)
+    figure.update_yaxes(title="of them right", tickformat="~%", range=(0, 1), row=1)
+    figure.update_yaxes(title="photos", row=2)
     return figure
 
 

@@ -146,6 +146,13 @@ def genus_styles(genera: Sequence[str]) -> dict[str, Style]:
     return {name: Style(*look) for name, look in zip(sorted(set(genera)), looks, strict=False)}
 
 
+def method_styles(methods: Iterable[str]) -> dict[str, Style]:
+    """Colour and marker of each method, the paper's always looking the same, in their order."""
+    looks = genus_styles([f"{k:03d}" for k in range(len({*METHOD_NAMES, *methods}))]).values()
+    styles = dict(zip(in_order([*METHOD_NAMES, *methods]), looks, strict=True))
+    return {method: styles[method] for method in in_order(methods)}
+
+
 def in_order(methods: Iterable[str]) -> list[str]:
     """The paper's methods in the paper's order, then any others, each once."""
     return sorted(set(methods), key=[*METHOD_NAMES, *methods].index)
