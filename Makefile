@@ -1,5 +1,6 @@
 # Every command of the project; `make` alone lists them.
 #   make book PROFILE=grocery ARGS="-p data_root ~/data/GroceryStoreDataset"
+#   make study PROFILE=demo SEEDS=5
 #   PROFILE  a file of profiles/ without its suffix; ARGS  papermill parameters on top of it
 #   PYTHON   the Python 3.11 or 3.12 that .venv is made with; VENV  where the environment lives
 
@@ -7,6 +8,8 @@ PYTHON  ?= $(firstword $(foreach p,python3 python3.12 python3.11,$(shell $(p) -c
 VENV    ?= .venv
 PROFILE ?= demo
 ARGS    ?=
+SEEDS   ?= 5
+NAME    ?= sweep
 WORKERS ?= 2
 PORT    ?= 8000
 
@@ -29,7 +32,7 @@ unexport JUPYTER_PATH
 .DEFAULT_GOAL := help
 # A notebook that failed would otherwise count as made, and the book would show its traceback.
 .DELETE_ON_ERROR:
-.PHONY: help .venv book run test lint lab serve bench $(BENCHES) \
+.PHONY: help .venv book study experiment run test lint lab serve bench $(BENCHES) \
         picture lock clean FORCE
 
 help:  ## list these commands
@@ -38,6 +41,12 @@ help:  ## list these commands
 
 book: $(BOOK)  ## run the notebooks and build the book; the last line is its start page
 	@echo "$(abspath $(BOOK))"
+
+study: $(INSTALLED)  ## run the three methods of PROFILE with SEEDS seeds; the summary goes to results/
+	@$(BIN)/python -m fgcl_utils.study profiles/$(PROFILE).yaml --seeds $(SEEDS) $(ARGS)
+
+experiment: $(INSTALLED)  ## run experiments/NAME.yaml, such as NAME=sweep, likewise
+	@$(BIN)/python -m fgcl_utils.study experiments/$(NAME).yaml $(ARGS)
 
 run: $(EXECUTED)  ## run the notebooks only, into executed/
 

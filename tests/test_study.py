@@ -1,0 +1,196 @@
+"""Studies: a few lines of YAML become runs, and finished runs become a summary."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from conftest import TINY
+from scipy import stats
+
+from fgcl_utils import runs, study
+from fgcl_utils.runs import Settings, SettingsError
+
+
+def spec(*entries, **others):
+    return {"name": "some", "title": "Some", "profile": "demo", "runs": list(entries)} | others
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty project with the demo profile, as the current folder."""
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "profiles").mkdir()
+    (tmp_path / "_config.yml").touch()
+    (tmp_path / "profiles" / "demo.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def finish(job, **measures):
+    """Write what a finished run leaves behind."""
+    runs.write_json(
+        job.folder / "config.json",
+        {
+            "settings": {"run_name": "demo"} | job.settings.identity(job.method),
+            "provenance": {"commit": "c0ffee", "device": "cpu", "threads": 1, "date": "today"},
+        },
+    )
+    measures = {"genus_outliers": 5, "genus_outlier_rate": 0.05, "species_accuracy": 0.5} | measures
+    measures |= {"species_knn_accuracy_encoder": 0.5, "genus_outlier_rate_interval": [0, 1]}
+    values = {"seconds": 2.0, "n_test": 100, "val": measures} | measures
+    runs.write_json(job.folder / "metrics.json", values)
+
+
+def test_lists_are_multiplied_out_seed_by_seed(root):
+    entry = {"method": "hcl", "soft_weight": [0.1, 0.2], "normalization": ["pair", "level"]}
+    jobs = study.plan(spec(entry), seeds=3)
+    assert len(jobs) == 12
+    assert [job.settings.seed for job in jobs] == [0] * 4 + [1] * 4 + [2] * 4
+    made = {(job.settings.soft_weight, job.settings.normalization) for job in jobs}
+    assert made == {(0.1, "pair"), (0.1, "level"), (0.2, "pair"), (0.2, "level")}
+
+
+def test_the_usual_settings_are_the_profile_s_own_runs(root):
+    usual, other = study.plan(spec({"method": "hcl", "soft_weight": [0.3, 0.1]}))
+    assert usual.overrides == {} and usual.group == "hcl"
+    assert usual.settings == Settings()
+    assert other.settings == Settings(soft_weight=0.1, run_name="demo.soft_weight-0.1")
+    assert other.group == "hcl_soft_weight-0_1"
+
+
+def test_what_a_method_does_not_read_makes_no_second_run(root):
+    jobs = study.plan(spec({"soft_weight": [0.1, 0.2], "epochs": 3}))
+    assert [job.group for job in jobs] == [
+        "ce_epochs-3",
+        "supcon_epochs-3",
+        "hcl_epochs-3_soft_weight-0_1",
+        "hcl_epochs-3_soft_weight-0_2",
+    ]
+
+
+def test_dials_are_turned_one_by_one(root):
+    base = {"dials": {"n_images": 600}, "run_name": "gain"}
+    jobs = study.plan(spec({"method": "ce", "dials.tail": [0, 1]}, settings=base))
+    assert [job.settings.dials for job in jobs] == [
+        {"n_images": 600, "tail": 0},
+        {"n_images": 600, "tail": 1},
+    ]
+    assert [job.settings.run_name for job in jobs] == ["gain.dials.tail-0", "gain.dials.tail-1"]
+
+
+def test_parameters_go_on_top(root):
+    (job,) = study.plan(spec({"method": "ce"}), parameters={"epochs": 2})
+    assert job.settings.epochs == 2 and job.overrides == {}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"method": "simclr"}, "method='simclr' is unknown: choose from ce, supcon, hcl"),
+        ({"softweight": 1}, "no parameter 'softweight'"),
+        ({"soft_weight": [0.1, 7]}, "soft_weight=7.0 is out of range"),
+    ],
+)
+def test_a_wrong_entry_stops_before_anything_runs(root, entry, message):
+    with pytest.raises(SettingsError, match=message):
+        study.plan(spec(entry))
+
+
+def test_wrong_files_are_named(root, capsys):
+    assert study.main(["experiments/none.yaml"]) == 2
+    assert "there is no" in capsys.readouterr().err
+    (root / "odd.yaml").write_text("runs: []\nseed: 3\n")
+    with pytest.raises(SettingsError, match="unknown entry 'seed'"):
+        study.read_spec("odd.yaml")
+
+
+def test_summary_is_student_s_interval_over_seeds(root):
+    one = spec({})
+    jobs = study.plan(one, seeds=3)
+    rng = np.random.default_rng(0)
+    values = {(job.method, job.settings.seed): rng.uniform(10, 20) for job in jobs}
+    for job in jobs:
+        rate = values[job.method, job.settings.seed] / 100
+        finish(job, genus_outliers=int(100 * rate), genus_outlier_rate=rate)
+    groups = study.summarise(one, jobs)["groups"]
+
+    hcl = np.array([values["hcl", seed] for seed in range(3)]) / 100
+    ce = np.array([values["ce", seed] for seed in range(3)]) / 100
+    for found, sample in (
+        (groups["hcl"]["test"]["genus_outlier_rate"], hcl),
+        (groups["hcl"]["val"]["genus_outlier_rate"], hcl),
+        (groups["hcl"]["vs_ce"]["genus_outlier_rate"], hcl - ce),
+    ):
+        interval = stats.ttest_1samp(sample, 0).confidence_interval()
+        assert found["mean"] == pytest.approx(sample.mean(), abs=1e-5)
+        assert (found["low"], found["high"]) == pytest.approx(tuple(interval), abs=1e-5)
+    assert groups["hcl"]["seeds"] == [0, 1, 2]
+    assert groups["ce"]["vs_ce"]["species_accuracy"] == {"mean": 0, "low": 0, "high": 0}
+
+
+def test_one_seed_has_no_interval_and_unfinished_runs_are_left_out(root):
+    one = spec({})
+    ce, supcon, _ = jobs = study.plan(one)
+    for job in (ce, supcon):
+        finish(job)
+    summary = study.summarise(one, jobs)
+    assert set(summary["groups"]) == {"ce", "supcon"}
+    assert summary["groups"]["ce"]["test"]["genus_outliers"] == {
+        "mean": 5.0,
+        "low": None,
+        "high": None,
+    }
+    assert summary["tables"]["test"]["rows"][0][0] == "CE"
+
+
+def test_a_method_is_compared_with_ce_on_the_same_data(root):
+    one = spec({"dials.tail": [0, 1]})
+    jobs = study.plan(one)
+    for job in jobs:
+        tail, is_ce = job.settings.dials["tail"], job.method == "ce"
+        finish(job, genus_outlier_rate=0.1 * tail + 0.3 * is_ce)
+    for name, group in study.summarise(one, jobs)["groups"].items():
+        expected = 0 if name.startswith("ce") else -0.3
+        assert group["vs_ce"]["genus_outlier_rate"]["mean"] == pytest.approx(expected)
+
+
+def test_a_run_with_other_settings_does_not_count(root):
+    jobs = study.plan(spec({"method": "hcl"}))
+    finish(jobs[0])
+    assert jobs[0].is_finished
+    assert not study.plan(spec({"method": "hcl"}), parameters={"epochs": 3})[0].is_finished
+
+
+def test_studies_run_end_to_end_and_repeat_nothing(executed):
+    profile = executed / "profiles" / "tiny.yaml"
+    profile.write_text(yaml.safe_dump(TINY), encoding="utf-8")
+
+    def command(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "fgcl_utils.study", "profiles/tiny.yaml", *arguments],
+            cwd=executed,
+            env=os.environ | {"PYTHONPATH": str(executed)},
+            capture_output=True,
+            text=True,
+        )
+
+    listed = command("--seeds", "2", "--list").stdout.splitlines()
+    assert [line.split()[1] for line in listed] == ["finished"] * 3 + ["ce", "supcon", "hcl"]
+    one = command("--seeds", "2", "--job", "3")
+    assert one.returncode == 0, one.stderr
+    assert "ce seed=1: " in one.stdout
+    again = command("--seeds", "2", "--job", "3")
+    assert "1 runs, 1 of them finished" in again.stdout
+    assert command("--job", "9").returncode == 2
+
+    whole = command()
+    assert whole.returncode == 0 and "3 runs, 3 of them finished" in whole.stdout
+    summary = runs.read_json(executed / "results" / "tiny.json")
+    for method, group in summary["groups"].items():
+        measured = runs.read_json(executed / "runs/tiny" / method / "seed-0" / "metrics.json")
+        assert group["test"]["genus_outliers"]["mean"] == measured["genus_outliers"]
+    failed = command("--seeds", "1", "-p", "run_name", "broken", "-p", "weights", "no.safetensors")
+    assert failed.returncode == 1 and "there is no such file" in failed.stdout
