@@ -1,10 +1,14 @@
-"""The measures against slow loops, scikit-learn, and cases known by hand."""
+"""Outliers, mistakes and `evaluate`, against slow loops and cases known by hand."""
+
+import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score
+from scipy.special import softmax
+from sklearn.metrics import accuracy_score, log_loss
 
 from fgcl_utils import metrics
+from fgcl_utils.metrics import centroids
 
 
 @pytest.fixture
@@ -74,6 +78,35 @@ def test_genera_without_training_samples_are_never_nearest():
     )
 
 
+def test_every_level_is_judged_by_its_own_centroids(clusters):
+    e, labels = clusters
+    found = metrics.nearest_centroid_outliers(e["train"], labels[:200], e["test"], labels[200:])
+    assert found.shape == (100, 2)
+    for l in range(2):
+        expected = slow_outliers(e["train"], labels[:200, l], e["test"], labels[200:, l])
+        np.testing.assert_array_equal(found[:, l], expected)
+
+
+def test_blocks_change_nothing(clusters, monkeypatch):
+    e, labels = clusters
+    arguments = e["train"], labels[:200, 0], e["test"]
+    whole = metrics.nearest_centroid(*arguments), metrics.centroid_distance(*arguments)
+    monkeypatch.setattr(centroids, "ROWS", 7)
+    np.testing.assert_array_equal(metrics.nearest_centroid(*arguments), whole[0])
+    np.testing.assert_allclose(metrics.centroid_distance(*arguments), whole[1], atol=1e-12)
+
+
+def test_centroid_distance_is_cosine():
+    train = np.array([[1.0, 0.0], [0.0, 2.0]])
+    found = metrics.centroid_distance(train, [0, 1], np.array([[5.0, 0.0], [1.0, 1.0], [-1, -1]]))
+    np.testing.assert_allclose(found, [0, 1 - np.sqrt(0.5), 1 + np.sqrt(0.5)])
+
+
+def test_no_training_sample_no_centroid():
+    with pytest.raises(ValueError, match="no training samples"):
+        metrics.nearest_centroid(np.zeros((0, 2)), [], np.ones((3, 2)))
+
+
 def test_zero_vectors_stay_finite():
     assert np.isfinite(metrics.unit(np.zeros((2, 3)))).all()
 
@@ -82,14 +115,6 @@ def test_plane_outliers_known_by_hand():
     plane = np.array([[0.0, 0], [1, 0], [10, 0], [11, 0], [9, 0]])
     found = metrics.nearest_centroid_2d(plane, np.array([0, 0, 1, 1, 0]))
     np.testing.assert_array_equal(found, [False, False, False, False, True])
-
-
-def test_bootstrap_interval_covers_the_mean_as_often_as_it_says(rng):
-    covered = 0
-    for repeat in range(200):
-        low, high = metrics.bootstrap_interval(rng.random(200) < 0.2, n_resamples=300, seed=repeat)
-        covered += low <= 0.2 <= high
-    assert 0.90 <= covered / 200 <= 0.99
 
 
 def test_evaluate_agrees_with_its_parts(clusters):
@@ -109,6 +134,156 @@ def test_evaluate_agrees_with_its_parts(clusters):
     votes = species[:200][np.argsort(-neighbours, axis=1)[:, : metrics.K_NEIGHBORS]]
     majority = [np.bincount(row).argmax() for row in votes]
     assert values["species_knn_accuracy"] == accuracy_score(species[200:], majority)
+
+
+def test_evaluate_has_every_measure_in_both_spaces_and_writes_json(clusters):
+    e, labels = clusters
+    values = metrics.evaluate(e, labels)
+    json.dumps(values, allow_nan=False)
+    plain = {name for name in values if "_encoder" not in name} - {"n_test"}
+    measured = "knn_accuracy linear_accuracy map_at_r recall_at_1 silhouette".split()
+    assert {f"{level}_{name}" for level in ("species", "genus") for name in measured} < plain
+    for name in plain:
+        head, centroid_source, tail = name.partition("_test_centroids")
+        if not centroid_source:
+            head, interval, tail = name.partition("_interval")
+            centroid_source = interval
+        assert f"{head}_encoder{centroid_source}{tail}" in values
+    again = metrics.evaluate(e | {"train": e["train_encoder"], "test": e["test_encoder"]}, labels)
+    assert {n: again[n] for n in plain if "_test_centroids" not in n and "interval" not in n} == {
+        n: values[f"{n}_encoder"]
+        for n in plain
+        if "_test_centroids" not in n and "interval" not in n
+    }
+    predicted = metrics.linear_predictions(e["train"], labels[:200, 1], e["test"])
+    assert values["genus_linear_accuracy"] == (predicted == labels[200:, 1]).mean()
+
+
+def test_severity_counts_the_levels_on_which_species_part():
+    a = np.array([[0, 0, 0], [1, 0, 0], [2, 1, 0], [3, 2, 1]])
+    np.testing.assert_array_equal(metrics.taxonomic_distance(a, a[[0, 0, 0, 0]]), [0, 1, 2, 3])
+
+
+def test_severity_is_the_mean_over_mistakes(clusters):
+    e, labels = clusters
+    values = metrics.evaluate(e, labels)
+    predicted = metrics.nearest_centroid(e["train"], labels[:200, 0], e["test"])
+    heights = []
+    for true, found in zip(labels[200:, 0], predicted, strict=True):
+        heights.append(0 if true == found else 1 if true // 4 == found // 4 else 2)
+    mistakes = [h for h in heights if h]
+    assert values["mistake_severity"] == pytest.approx(np.mean(mistakes))
+    assert values["mean_taxonomic_distance"] == pytest.approx(np.mean(heights))
+
+
+def test_levels_beyond_genus_are_measured_alike(clusters):
+    e, labels = clusters
+    family = np.minimum(labels[:, 1], 1)
+    values = metrics.evaluate(e, np.column_stack([labels, family]))
+    out = slow_outliers(e["train"], family[:200], e["test"], family[200:])
+    assert values["family_outliers"] == out.sum()
+    two = metrics.evaluate(e, labels)
+    measures = two.keys() - {k for k in two if "taxonomic" in k or "severity" in k}
+    for name in measures:
+        assert values[name] == pytest.approx(two[name]), name
+    assert values["mistake_severity"] >= two["mistake_severity"]
+
+
+def test_groups_reach_every_interval(clusters):
+    e, labels = clusters
+    groups = np.arange(300) // 10
+    plain, grouped = metrics.evaluate(e, labels), metrics.evaluate(e, labels, groups=groups)
+    out = metrics.nearest_centroid_outliers(e["train"], labels[:200, 1], e["test"], labels[200:, 1])
+    expected = metrics.bootstrap_interval(out, groups=groups[200:])
+    assert tuple(grouped["genus_outlier_rate_interval"]) == expected
+    intervals = {name for name in plain if name.endswith("_interval")}
+    assert len(intervals) == 6
+    assert all(plain[name] == grouped[name] for name in plain.keys() - intervals)
+    assert all(plain[name] != grouped[name] for name in intervals)
+
+
+def test_open_set_is_measured_where_species_are_unseen(clusters, rng):
+    e, labels = clusters
+    known = labels[:, 0] < 9  # the last genus loses three of its species, whole
+    index = {
+        "train": np.flatnonzero(known[:200]),
+        "test": 200 + np.flatnonzero(known[200:]),
+        "unseen": 200 + np.flatnonzero(~known[200:]),
+    }
+    vectors = np.concatenate([e["train"], e["test"]])
+    arrays = {f"{split}_index": rows for split, rows in index.items()}
+    arrays |= {split: vectors[rows] for split, rows in index.items()}
+    arrays |= {f"{split}_encoder": vectors[rows, :5] for split, rows in index.items()}
+    values = metrics.evaluate(arrays, labels)
+    scores = [
+        metrics.centroid_distance(arrays["train"], labels[index["train"], 0], arrays[split])
+        for split in ("test", "unseen")
+    ]
+    assert values["open_set_auroc"] == metrics.auroc(*scores) > 0.5
+    assert values["open_set_fpr95"] == metrics.fpr95(*scores) < 1
+    assert {"open_set_auroc_encoder", "open_set_fpr95_encoder"} < values.keys()
+    assert values["n_test"] == len(index["test"])
+    validation = {name.replace("test", "val"): array for name, array in arrays.items()}
+    assert "open_set_auroc" not in metrics.evaluate(validation, labels, split="val")
+    assert "open_set_auroc" not in metrics.evaluate(e, labels)
+
+
+def test_calibration_is_measured_where_there_are_logits(clusters, rng):
+    e, labels = clusters
+    centres = np.eye(12)[labels[:, 0]]
+    logits = {
+        s: 5 * (centres[i] + rng.normal(size=(len(i), 12)))
+        for s, i in {"val": e["train_index"], "test": e["test_index"]}.items()
+    }
+    arrays = e | {"val_index": e["train_index"]} | {f"{s}_logits": x for s, x in logits.items()}
+    values = metrics.evaluate(arrays, labels)
+    probabilities = softmax(logits["test"], axis=1)
+    species = labels[200:, 0]
+    assert values["classifier_accuracy"] == (probabilities.argmax(axis=1) == species).mean()
+    assert values["nll"] == pytest.approx(log_loss(species, probabilities, labels=range(12)))
+    assert values["brier"] == metrics.brier_score(probabilities, species)
+    assert values["calibration_error"] == metrics.calibration_error(probabilities, species)
+    assert values["calibration_temperature"] > 1
+    assert values["calibration_error_scaled"] < values["calibration_error"]
+    del arrays["val_logits"]
+    without = metrics.evaluate(arrays, labels)
+    assert values.keys() - without.keys() == {"calibration_error_scaled", "calibration_temperature"}
+
+
+def test_ill_posed_splits_have_defined_values(clusters):
+    e, labels = clusters
+    labels = labels.copy()
+    labels[200] = 12, 3  # a species, and a genus, that training has none of
+    values = metrics.evaluate(e, labels)
+    json.dumps(values, allow_nan=False)
+    assert values["genus_outliers"] >= 1
+    one = e | {"test": e["test"][:1], "test_encoder": e["test_encoder"][:1], "test_index": [201]}
+    values = metrics.evaluate(one, labels)
+    json.dumps(values, allow_nan=False)
+    assert values["species_map_at_r"] is values["genus_silhouette"] is None
+    single = metrics.evaluate(e, np.zeros_like(labels))
+    json.dumps(single, allow_nan=False)
+    assert single["genus_outliers"] == 0
+    assert single["species_accuracy"] == single["species_linear_accuracy"] == 1
+    assert single["mistake_severity"] is None
+    assert single["mean_taxonomic_distance"] == 0
+
+
+def test_what_evaluate_cannot_use_is_refused(clusters):
+    e, labels = clusters
+    with pytest.raises(ValueError, match="have no val and no val_index"):
+        metrics.evaluate(e, labels, split="val")
+    with pytest.raises(ValueError, match="needs at least one sample"):
+        empty = {"test": e["test"][:0], "test_index": e["test_index"][:0]}
+        metrics.evaluate(e | empty, labels)
+    broken = e["test"].copy()
+    broken[[3, 5], 1] = np.nan
+    with pytest.raises(ValueError, match="2 rows of test are not finite, first row 3"):
+        metrics.evaluate(e | {"test": broken}, labels)
+    with pytest.raises(ValueError, match="7 groups for 300 images"):
+        metrics.evaluate(e, labels, groups=np.arange(7))
+    with pytest.raises(ValueError, match="shape"):
+        metrics.evaluate(e, labels[:, 0])
 
 
 def test_reduction_is_relative_to_ce():

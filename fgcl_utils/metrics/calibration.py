@@ -26,7 +26,7 @@ def reliability(probabilities, labels, n_bins=15):
         low, high (the bin's edges), n (its samples), confidence and accuracy (their means; NaN
         in an empty bin). One row a bin.
     """
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = _checked_probabilities(probabilities, labels)
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.linspace(0, 1, n_bins + 1)
@@ -49,7 +49,7 @@ def calibration_error(probabilities, labels, n_bins=15):
 def brier_score(probabilities, labels):
     """Mean squared distance of the probabilities (N, C) from the one-hot labels (N,), in [0, 2]."""
     # scikit-learn has it for more than two classes from 1.7 on only.
-    probabilities, labels = _checked(probabilities, labels)
+    probabilities, labels = _checked_probabilities(probabilities, labels)
     truth = np.arange(probabilities.shape[1]) == labels[:, None]
     return float(((probabilities - truth) ** 2).sum(axis=1).mean())
 
@@ -76,6 +76,18 @@ def fit_temperature(logits, labels):
         method="bounded",
     )
     return float(np.exp(found.x))
+
+
+def _checked_probabilities(probabilities, labels):
+    """As `_checked`, and the rows are probabilities."""
+    probabilities, labels = _checked(probabilities, labels)
+    sums = probabilities.sum(axis=1)
+    if probabilities.min() < 0 or np.abs(sums - 1).max() > 1e-3:
+        raise ValueError(
+            f"these are no probabilities: the least is {probabilities.min():.3g}, and rows sum to "
+            f"{sums.min():.3g} to {sums.max():.3g}. Pass scipy.special.softmax(logits, axis=1)"
+        )
+    return probabilities, labels
 
 
 def _checked(scores, labels):

@@ -2,7 +2,6 @@
 
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
-from sklearn.utils import gen_batches
 
 ROWS = 8192  # of a block: similarities to 1,604 centroids are then 100 MiB, however many samples
 
@@ -30,7 +29,7 @@ def class_centroids(embedding, labels):
     embedding = np.asarray(embedding)
     classes, codes = np.unique(labels, return_inverse=True)
     sums = np.zeros((len(classes), embedding.shape[1]))
-    for rows in gen_batches(len(embedding), ROWS):
+    for rows in _blocks(len(embedding)):
         np.add.at(sums, codes[rows], unit(embedding[rows]))
     return classes, unit(sums)
 
@@ -94,7 +93,12 @@ def _search(train, train_labels, test):
         raise ValueError("there are no training samples, so there is no centroid to be near to")
     test = np.asarray(test)
     nearest, cosine = np.empty(len(test), dtype=np.int64), np.empty(len(test))
-    for rows in gen_batches(len(test), ROWS):
+    for rows in _blocks(len(test)):
         cosines = unit(test[rows]) @ centroids.T  # (rows, C)
         nearest[rows], cosine[rows] = cosines.argmax(axis=1), cosines.max(axis=1)
     return classes[nearest], 1 - cosine
+
+
+def _blocks(n):
+    """Slices of `ROWS` that cover 0 to n."""
+    return (slice(start, start + ROWS) for start in range(0, n, ROWS))

@@ -7,9 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-
-from fgcl_utils.metrics.centroids import unit
+from sklearn.preprocessing import StandardScaler, normalize
 
 K_NEIGHBORS = 5
 PROBE_SAMPLES = 50_000
@@ -35,15 +33,15 @@ def knn_predictions(train, train_labels, test, k=K_NEIGHBORS):
     # Euclidean and cosine order agree on unit vectors, and scikit-learn searches the Euclidean
     # one in blocks that stay in the cache.
     model = KNeighborsClassifier(min(k, len(train)), algorithm="brute")
-    model.fit(unit(train).astype(np.float32), train_labels)
-    return model.predict(unit(test).astype(np.float32))
+    model.fit(normalize(np.asarray(train, dtype=np.float32)), train_labels)
+    return model.predict(normalize(np.asarray(test, dtype=np.float32)))
 
 
 def linear_predictions(train, train_labels, test, seed=0):
     """Predictions of a linear probe: multinomial logistic regression on standardised features.
 
-    The probe has a budget, part of its definition: scikit-learn's defaults (penalty
-    C = 1), at most 200 L-BFGS steps, and a seeded sample of 50,000 where there are more training samples.
+    The probe has a budget, part of its definition: scikit-learn's defaults (penalty C = 1, L-BFGS),
+    at most 200 steps, and a seeded sample of 50,000 where there are more training samples.
 
     Parameters
     ----------

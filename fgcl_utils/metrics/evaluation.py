@@ -29,7 +29,8 @@ def evaluate(embeddings, labels, split="test", groups=None):
         any, ``unseen``, ``unseen_encoder`` (species that training never saw), ``<split>_logits``
         and ``val_logits`` (of the classifier).
     labels : int array (N, L)
-        Codes of the whole data set, finest level first, named as in `LEVELS`.
+        Codes of the whole data set, finest level first: species, genus and, if there are more,
+        the next of `LEVELS`.
     split : {"test", "val"}
     groups : array (N,), optional
         Observation of every image of the data set: intervals then resample observations.
@@ -65,14 +66,16 @@ def evaluate(embeddings, labels, split="test", groups=None):
         If an array is missing, empty or not finite, or does not fit its index.
     """
     labels = np.asarray(labels)
-    if labels.ndim != 2 or not 1 <= labels.shape[1] <= len(LEVELS):
-        raise ValueError(f"labels have shape {labels.shape}, not (N, L) with L 1 to {len(LEVELS)}")
-    own_groups = None if groups is None else np.asarray(groups)[embeddings[f"{split}_index"]]
+    if labels.ndim != 2 or not 2 <= labels.shape[1] <= len(LEVELS):
+        raise ValueError(f"labels have shape {labels.shape}, not (N, L) with L 2 to {len(LEVELS)}")
+    if groups is not None and len(groups) != len(labels):
+        raise ValueError(f"{len(groups)} groups for {len(labels)} images: give one an image")
     values = {}
     for suffix in SPACES:
         train, train_labels = _samples(embeddings, labels, "train", suffix)
         test, test_labels = _samples(embeddings, labels, split, suffix)
         values["n_test"] = len(test)
+        own_groups = None if groups is None else np.asarray(groups)[embeddings[f"{split}_index"]]
         arguments = train, train_labels, test, test_labels
         measures = (
             _centroid_measures(*arguments, own_groups)

@@ -16,6 +16,7 @@ def auroc(known, unknown):
     known, unknown : float array (N,), (M,)
         Scores, higher for stranger samples.
     """
+    _check(known, unknown)
     is_unknown = np.repeat([0, 1], [len(known), len(unknown)])
     return float(roc_auc_score(is_unknown, np.concatenate([known, unknown])))
 
@@ -33,5 +34,13 @@ def fpr95(known, unknown):
     known, unknown : float array (N,), (M,)
         Scores, higher for stranger samples.
     """
+    _check(known, unknown)
     threshold = np.quantile(known, 0.95, method="inverted_cdf")
     return float((np.asarray(unknown) <= threshold).mean())
+
+
+def _check(known, unknown):
+    if not len(known) or not len(unknown):
+        raise ValueError(
+            f"{len(known)} known and {len(unknown)} unknown samples: open-set measures need both"
+        )

@@ -2,9 +2,8 @@
 
 import numpy as np
 from sklearn.metrics import silhouette_score
+from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
-
-from fgcl_utils.metrics.centroids import unit
 
 MAX_QUERIES = 5000
 BLOCK = 2**22  # similarities of a block, about 100 MiB with what is made from them
@@ -36,14 +35,14 @@ def retrieval(embedding, labels, max_queries=MAX_QUERIES, seed=0):
     map_at_r, recall_at_1 : list of L floats
         None where no query has anything to find.
     """
-    vectors, labels = unit(embedding).astype(np.float32), np.asarray(labels)
+    vectors, labels = normalize(np.asarray(embedding, dtype=np.float32)), np.asarray(labels)
     codes = np.column_stack([np.unique(level, return_inverse=True)[1] for level in labels.T])
     others = np.column_stack([np.bincount(level)[level] - 1 for level in codes.T])  # R, (N, L)
     queries = np.arange(len(vectors))
     if len(queries) > max_queries:
         queries = np.random.default_rng(seed).choice(queries, max_queries, replace=False)
     scores = np.full((2, len(queries), labels.shape[1]), np.nan)  # MAP@R, recall@1
-    for rows in gen_batches(len(queries), max(1, BLOCK // len(vectors))):
+    for rows in gen_batches(len(queries), max(1, BLOCK // max(1, len(vectors)))):
         asked = queries[rows]
         ranking = _ranking(vectors, asked, others[asked].max())  # (rows, R max)
         for l in range(labels.shape[1]):

@@ -103,15 +103,18 @@ def compare(methods, groups=None):
     Returns
     -------
     DataFrame
-        a, b, only_a, only_b and p_value of `mcnemar`; difference (rate of a minus rate of b), low
-        and high of `paired_bootstrap`. One row a pair; p-values are not corrected for their
-        number.
+        a, b, only_a and only_b (see `mcnemar`), difference (rate of a minus rate of b), low and
+        high (see `paired_bootstrap`), p_value. It is McNemar's, which takes every sample for
+        independent; with groups it is the bootstrap's. One row a pair; the p-values are not
+        corrected for their number.
     """
     rows = []
     for a, b in combinations(methods, 2):
+        test = mcnemar(methods[a], methods[b])
         bootstrap = paired_bootstrap(methods[a], methods[b], groups=groups)
-        rows.append({"a": a, "b": b, **bootstrap, **mcnemar(methods[a], methods[b])})
-    columns = ["a", "b", "only_a", "only_b", "p_value", "difference", "low", "high"]
+        p_value = (test if groups is None else bootstrap)["p_value"]
+        rows.append({"a": a, "b": b, **test, **bootstrap, "p_value": p_value})
+    columns = ["a", "b", "only_a", "only_b", "difference", "low", "high", "p_value"]
     return pd.DataFrame(rows, columns=columns)
 
 
