@@ -9,8 +9,8 @@ The way of a photo: `sources` read what describes it, `checks` make sure that it
 
 import hashlib
 import os
+import warnings
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -109,11 +109,7 @@ class ImageDataset:
         """
         if self.dials is not None:
             return Image.fromarray(synthetic.render(self.dials, np.array([i]), size)[0])
-        name = self.table["image"].iloc[i]
-        try:
-            image = open_rgb(self.data_root / name, size)
-        except Exception as error:  # as in _decode_into
-            raise ImageError(f"{self.data_root / name} cannot be read: {error}") from error
+        image = open_rgb(self.data_root / self.table["image"].iloc[i], size)
         scale = min(1, size / min(image.size))
         shape = [max(1, round(side * scale)) for side in image.size]
         return image.resize(shape, Image.Resampling.LANCZOS, reducing_gap=3)
@@ -162,29 +158,21 @@ class ImageDataset:
         return digest.hexdigest()
 
     def _decode_into(self, array):
-        """Fill `array` (N, S, S, 3) from the files, in threads: Pillow lets go of the GIL."""
+        """Fill `array` (N, S, S, 3) from the files."""
 
         def decode(i):
             try:
                 array[i] = pixels.square_image(self.data_root / names[i], array.shape[1])
-            # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error,
-            # DecompressionBombError and others: whatever it was, the file goes on the list.
-            except Exception as error:
-                return f"{names[i]}: {error}"
+            except ImageError as error:
+                return str(error)
 
         names = self.table["image"].tolist()
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
-            jobs = pool.map(decode, range(len(names)))
-            failures = [text for text in pixels.progress(jobs, "decoding", array) if text]
-        finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C ends at once, not after the last image
+        jobs = pixels.in_threads(decode, range(len(names)))
+        failures = [text for text in pixels.progress(jobs, "decoding", array) if text]
         if failures:
-            raise ImageError(
-                f"{len(failures)} of {len(names)} images under {self.data_root} cannot be read:\n"
-                + checks.listed(failures)
-                + "\nReplace these files or take them out of the table."
-            )
+            what = f"{len(failures)} of {len(names)} images under {self.data_root} cannot be read"
+            mend = "Replace these files or take them out of the table."
+            raise checks.Problem(what, failures, mend, ImageError).error()
 
     def _render_into(self, array):
         rows = np.arange(len(array))
@@ -250,6 +238,42 @@ def load_dataset(
     ValueError
         If the data is not usable: the message names the file, the row and the mend.
     """
+    data, problems = survey(
+        dataset,
+        data_root,
+        columns=columns,
+        metadata=metadata,
+        group_by=group_by,
+        held_out_species=held_out_species,
+        dials=dials,
+        split_seed=split_seed,
+        cache_dir=cache_dir,
+    )
+    for problem in problems:
+        if not issubclass(problem.kind, Warning):
+            raise problem.error()
+    for problem in problems:
+        warnings.warn(problem.error(), stacklevel=2)
+    return data
+
+
+def survey(
+    dataset,
+    data_root=None,
+    *,
+    columns=None,
+    metadata=None,
+    group_by=None,
+    held_out_species=0.0,
+    dials=None,
+    split_seed=0,
+    cache_dir=".cache",
+) -> tuple[ImageDataset | None, list[checks.Problem]]:
+    """The images of a source that can be used, and all the problems of it and of the others.
+
+    Takes `load_dataset`'s parameters, and raises as it does where nothing can be read. The data
+    set is None where no image is left.
+    """
     sources.check_arguments(
         dataset, data_root, columns=columns, metadata=metadata, group_by=group_by, dials=dials
     )
@@ -258,36 +282,22 @@ def load_dataset(
             f"held_out_species={held_out_species}: the share of the species that training never "
             "sees, from 0 to 0.5."
         )
-    root = None
+    root, problems = None, []
     if dataset == "synthetic":
         dials = synthetic.Dials() if dials is None else dials
         table = synthetic.make_table(dials)
     else:
-        root = Path(data_root).expanduser()
-        if not root.exists():
-            raise FileNotFoundError(
-                f"data_root {str(root)!r} does not exist. {sources.ROOT_HINT[dataset]}"
-            )
-        if dataset != "csv" and not root.is_dir():
-            raise ValueError(f"data_root {str(root)!r} is a file. {sources.ROOT_HINT[dataset]}")
-        if dataset == "grocery":
-            root, table = sources.read_grocery(root)
-        elif dataset == "df20_mini":
-            table = sources.read_df20_mini(root, metadata, group_by)
-        elif dataset == "csv":
-            root, table = sources.read_csv(root, columns or {}, metadata, group_by)
-        else:
-            table = sources.read_folder(root)
-        table = checks.tidy(table, root, sources.ROOT_HINT[dataset])
-        table["image"] = checks.existing_files(root, table["image"])
-        checks.check_no_duplicates(table)
+        root, table = sources.read(dataset, data_root, columns, metadata, group_by)
+        table, problems = checks.screen(table, root)
+        if table.empty:
+            return None, problems
     taxonomy = Taxonomy.from_table(table)
-    table["split"] = splits.splits(table, split_seed)
-    if held_out_species:
-        table["split"] = splits.hold_out(table, held_out_species, split_seed)
-    splits.check_splits(table)
-    splits.warn_of_leakage(table)
+    table = splits.with_split(table, split_seed)
+    if held_out_species and not problems:
+        table, problems = splits.hold_out(table, held_out_species, split_seed)
+    problems = problems + splits.split_problems(table) + splits.leakage_problems(table)
     kept = ["image", "species", "genus", "split", *table.columns.intersection(["observation"])]
     table = table[kept].reset_index(drop=True)
     labels = taxonomy.encode(table)
-    return ImageDataset(dataset, root, table, taxonomy, labels, Path(cache_dir), dials)
+    data = ImageDataset(dataset, root, table, taxonomy, labels, Path(cache_dir), dials)
+    return data, problems

@@ -1,31 +1,167 @@
-"""What every table has to pass before it is a data set."""
+"""What every row has to pass before it is part of a data set.
+
+A check takes out the rows that cannot be used and says so in a `Problem`. `load_dataset` raises the
+first one; the checker (``python -m fgcl_utils.datasets check``) goes on and lists them all.
+"""
 
 import os
 import posixpath
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
+
+import numpy as np
+
+from fgcl_utils.taxonomy import Taxonomy
+
+SOURCE_SPLITS = ("train", "val", "test")  # that a source may have
+SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
 class ImageError(ValueError):
     """An image is missing or cannot be decoded; the message lists all of them."""
 
 
-def tidy(table, root, hint):
-    """Check for emptiness; one spelling of each label, forward slashes in paths."""
-    if table.empty:
-        raise ValueError(f"data_root {str(root)!r} holds no images. {hint}")
-    table = table.copy()
-    no_image = table.index[table["image"] == ""]
-    if len(no_image):
-        raise ValueError(
-            f"{len(no_image)} rows name no image:\n"
-            + listed(no_image)
-            + "\nFill these cells or drop the rows."
-        )
-    for level in ("species", "genus"):
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong, where, and how to mend it.
+
+    Parameters
+    ----------
+    what : str
+        A sentence without its full stop.
+    where : sequence
+        The rows, files or names in question; may be empty.
+    mend : str
+        What to do.
+    kind : type
+        The exception to raise; a Warning where the data can be used all the same.
+    """
+
+    what: str
+    where: Sequence = ()
+    mend: str = ""
+    kind: type[Exception] = ValueError
+
+    def text(self, most=20) -> str:
+        """The message, with the first `most` places."""
+        if not len(self.where):
+            return f"{self.what}. {self.mend}" if self.mend else self.what
+        return f"{self.what}:\n{listed(self.where, most=most)}\n{self.mend}".rstrip()
+
+    def error(self) -> Exception:
+        return self.kind(self.text())
+
+
+def screen(table, root):
+    """Take out the rows of a source's table that cannot be used.
+
+    Returns
+    -------
+    table : DataFrame
+        The others: labels in one spelling, images as they are spelled on disk, splits under our
+        names.
+    problems : list of Problem
+        What was wrong with those taken out, a problem of each kind.
+    """
+    problems, n = [], len(table)
+
+    def take_out(bad, what, mend, kind=ValueError, value="image"):
+        nonlocal table
+        bad = np.asarray(bad, dtype=bool)
+        if bad.any():
+            rows = [
+                readable(name) if where == name else f"{where}: {readable(name)}"
+                for where, name in table.loc[bad, value].items()
+            ]
+            problems.append(Problem(f"{bad.sum()} {what}", rows, mend, kind))
+            table = table[~bad]
+
+    fill = "Fill these cells or drop the rows."
+    for column in ("image", "species", "genus"):
+        take_out(table[column] == "", f"rows have no {column}", fill)
+    take_out(
+        [not all(map(is_unicode, names)) for names in table[["image", "species", "genus"]].values],
+        "names of files or folders are not UTF-8",
+        "Rename these (convmv does many at once).",
+    )
+    table = table.assign(
         # The same accented letter can be stored in two ways (macOS folders use the longer one).
-        table[level] = [unicodedata.normalize("NFC", name) for name in table[level]]
-    return table
+        **{level: table[level].map(_one_spelling) for level in ("species", "genus")},
+        **dict(zip(("image", "place"), located(root, table["image"]), strict=True)),
+    )
+    inside = "Paths are relative to data_root; let data_root be the folder that holds them all."
+    take_out(table["place"] == "outside", f"images lie outside data_root {root}", inside)
+    take_out(
+        table["place"] == "linked",
+        f"images lie outside data_root {root}, where a link leads",
+        inside,
+    )
+    take_out(
+        table["place"] == "missing",
+        f"of {n} images do not exist under {root}",
+        "Paths are relative to data_root: correct data_root or these rows.",
+        ImageError,
+    )
+    table, more = _once_each(table.drop(columns="place"))
+    problems += more
+    if "split" in table and not (table["split"] == "").all():
+        take_out(
+            ~table["split"].str.lower().isin(SPLIT_NAMES),
+            "rows have a split that is not train, val or test",
+            "Correct these cells; leave out the whole column for a random split.",
+            value="split",
+        )
+        table = table.assign(split=table["split"].str.lower().map(SPLIT_NAMES))
+    table, more = _nested(table)
+    return table, problems + more
+
+
+def _once_each(table):
+    double = table[table.duplicated("image", keep=False)].sort_values("image", kind="stable")
+    if double.empty:
+        return table, []
+    problem = Problem(
+        f"{double['image'].nunique()} images stand in more than one row",
+        [f"{where}: {readable(name)}" for where, name in double["image"].items()],
+        "Keep one row of each: an image in two splits would be tested on what it learnt.",
+    )
+    return table.drop_duplicates("image"), [problem]
+
+
+def _nested(table):
+    """Take out the species that stand under two genera; the taxonomy says which."""
+    genera = table.groupby("species")["genus"].transform("nunique")
+    if not (genera > 1).any():
+        return table, []
+    try:
+        Taxonomy.from_table(table)
+    except ValueError as error:
+        return table[genera <= 1], [Problem(str(error))]
+    raise AssertionError("a species under two genera passed the taxonomy")
+
+
+def is_unicode(name):
+    """Names of files that are not UTF-8 come from the system as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def readable(name):
+    """Quoted where a terminal would act on it or show nothing."""
+    return name if name and name.isprintable() else repr(name)
+
+
+def _one_spelling(name):
+    return unicodedata.normalize("NFC", name)
 
 
 def leaves_root(name):
@@ -33,33 +169,34 @@ def leaves_root(name):
     return bool(windows.anchor) or ".." in windows.parts
 
 
-def existing_files(root, images):
-    """The images as they are spelled on disk, relative to `root`, which none may leave.
+def located(root, images):
+    """The images as they are spelled on disk, relative to `root`, and where each one is.
 
-    One listing a folder instead of one look a file: 36,000 looks take minutes on network disks.
+    The second list holds "inside", "missing", "outside" (its path leaves `root`) or "linked" (it
+    leaves through a link). One listing a folder instead of one look a file: 36,000 looks take
+    minutes on network disks.
     """
-    check_inside(root, [f"{at}: {name}" for at, name in images.items() if leaves_root(name)])
-    names = [posixpath.normpath(name.replace("\\", "/")) for name in images]
-    folders = {folder: _listing(root, folder) for folder in set(map(posixpath.dirname, names))}
-    found, missing, links = [], [], []
-    for where, name in zip(images.index, names, strict=True):
+    names = [
+        name if leaves_root(name) else posixpath.normpath(name.replace("\\", "/"))
+        for name in images
+    ]
+    inner = {posixpath.dirname(name) for name in names if not leaves_root(name)}
+    folders = {folder: _listing(root, folder) for folder in inner}
+    found, places = [], []
+    for name in names:
         folder, file = posixpath.split(name)
-        alike = folders[folder].get(file.casefold(), {})
+        alike = folders.get(folder, {}).get(file.casefold(), {})
         spelled = file if file in alike else next(iter(alike)) if len(alike) == 1 else None
-        if spelled is None:
-            missing.append(f"{where}: {name}")
-        elif not alike[spelled]:
-            links.append(f"{where}: {name} (through a link)")
+        if leaves_root(name):
+            place = "outside"
+        elif spelled is None:
+            place = "missing"
         else:
-            found.append(posixpath.join(folder, spelled))
-    check_inside(root, links)
-    if missing:
-        raise ImageError(
-            f"{len(missing)} of {len(names)} images do not exist under {root}:\n"
-            + listed(missing)
-            + "\nPaths are relative to data_root: correct data_root or these rows."
-        )
-    return found
+            place = "inside" if alike[spelled] else "linked"
+            name = posixpath.join(folder, spelled)
+        found.append(name)
+        places.append(place)
+    return found, places
 
 
 def _listing(root, folder):
@@ -80,28 +217,10 @@ def is_inside(root, path):
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
 
 
-def check_inside(root, outside):
-    if outside:
-        raise ValueError(
-            f"{len(outside)} images lie outside data_root {root}:\n"
-            + listed(outside)
-            + "\nPaths are relative to data_root; let data_root be the folder that holds them all."
-        )
-
-
-def check_no_duplicates(table):
-    double = table[table.duplicated("image", keep=False)].sort_values("image", kind="stable")
-    if len(double):
-        raise ValueError(
-            f"{double['image'].nunique()} images stand in more than one row:\n"
-            + listed([f"{where}: {name}" for where, name in double["image"].items()])
-            + "\nKeep one row of each: an image in two splits would be tested on what it learnt."
-        )
-
-
 def listed(items, separator="\n", most=20):
-    """The first `most` items and the number of those left out."""
+    """The first `most` items and the number of those left out; long ones are cut."""
     items = [str(item) for item in items]
+    shown = [item if len(item) <= 300 else item[:299] + "…" for item in items[:most]]
     more = [f"... and {len(items) - most} more"] if len(items) > most else []
     indent = "  " if separator == "\n" else ""
-    return separator.join(indent + item for item in items[:most] + more)
+    return separator.join(indent + item for item in shown + more)

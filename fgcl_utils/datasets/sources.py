@@ -5,16 +5,22 @@ the place to mend. It is dropped when all checks have passed.
 """
 
 import csv
-import io
+import itertools
 import os
 import posixpath
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from fgcl_utils.datasets.checks import check_inside, is_inside, leaves_root, listed
-from fgcl_utils.datasets.splits import SOURCE_SPLITS, SPLIT_NAMES
+from fgcl_utils.datasets.checks import (
+    SOURCE_SPLITS,
+    SPLIT_NAMES,
+    is_inside,
+    leaves_root,
+    listed,
+)
 
 DATASETS = ("synthetic", "grocery", "df20_mini", "csv", "folder")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -52,13 +58,38 @@ def check_arguments(dataset, data_root, **options):
         raise ValueError(f"dataset {dataset!r} needs data_root. {ROOT_HINT[dataset]}")
 
 
+def read(dataset, data_root, columns, metadata, group_by):
+    """The folder that image paths are relative to, and the table as the source has it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is nothing to read, or no row can be told from another.
+    """
+    root = Path(data_root).expanduser()
+    if not root.exists():
+        raise FileNotFoundError(f"data_root {str(root)!r} does not exist. {ROOT_HINT[dataset]}")
+    if dataset != "csv" and not root.is_dir():
+        raise ValueError(f"data_root {str(root)!r} is a file. {ROOT_HINT[dataset]}")
+    if dataset == "grocery":
+        root, table = read_grocery(root)
+    elif dataset == "df20_mini":
+        table = read_df20_mini(root, metadata, group_by)
+    elif dataset == "csv":
+        root, table = read_csv(root, columns or {}, metadata, group_by)
+    else:
+        table = read_folder(root)
+    if table.empty:
+        raise ValueError(f"data_root {str(root)!r} holds no images. {ROOT_HINT[dataset]}")
+    return root, table
+
+
 def read_grocery(root):
     """The clone's dataset/{train,val,test}.txt: path, class id, coarse id; names in classes.csv."""
     if (root / "dataset" / "classes.csv").is_file():
         root = root / "dataset"
     fine, fine_id, coarse = "Class Name (str)", "Class ID (int)", "Coarse Class Name (str)"
-    classes = _csv_table(_file(root, "classes.csv", "grocery"))
-    _check_has_columns(classes, [fine, fine_id, coarse], root / "classes.csv")
+    classes = _csv_table(_file(root, "classes.csv", "grocery"), [fine, fine_id, coarse])
     names = {row[fine_id]: (row[fine], row[coarse]) for row in classes.to_dict("records")}
     rows, index = [], []
     for split in SOURCE_SPLITS:
@@ -67,7 +98,7 @@ def read_grocery(root):
             if len(cells) != 3 or cells[1] not in names:
                 raise ValueError(
                     f"{root / where}: expected 'image path, class id, coarse class id' with a "
-                    f"class id of classes.csv, found {', '.join(cells)!r}."
+                    f"class id of classes.csv, found {listed(cells, ', ', 5)!r}."
                 )
             rows.append((cells[0], *names[cells[1]], split))
             index.append(where)
@@ -85,14 +116,14 @@ def read_df20_mini(root, metadata, group_by):
     parts = []
     observation = group_by or "gbifID"
     for split, path in _df20_mini_files(root, metadata).items():
-        part = _csv_table(path)
-        has_only_id = "class_id" in part and "scientificName" not in part
+        header = _csv_header(path)
+        has_only_id = "class_id" in header and "scientificName" not in header
         label = "class_id" if has_only_id else "scientificName"
-        _check_has_columns(part, ["image_path", label, "genus"], path)
+        _check_has_columns(header, ["image_path", label, "genus"], path)
         if group_by is not None:
-            _check_has_columns(part, [group_by], path, _GROUP_BY_MEND)
-        part = part[part.columns.intersection([*_DF20_MINI_COLUMNS, observation])]
-        parts.append(part.assign(split=split))
+            _check_has_columns(header, [group_by], path, _GROUP_BY_MEND)
+        known = {*_DF20_MINI_COLUMNS, observation}.intersection(header)
+        parts.append(_csv_table(path, sorted(known)).assign(split=split))
     raw = pd.concat(parts).fillna("")
     table = pd.DataFrame(
         {
@@ -182,25 +213,26 @@ def read_csv(root, columns, metadata, group_by):
     elif root.is_file():
         path, root = root, root.parent
     else:
-        found = sorted(f for f in root.iterdir() if f.suffix.lower() == ".csv")
+        found = sorted(f for f in root.glob("*.[cC][sS][vV]") if f.is_file())
         if len(found) != 1:
-            problem = f"{len(found)}: {', '.join(f.name for f in found)}" if found else "none"
+            names = listed([f.name for f in found], ", ")
+            problem = f"{len(found)}: {names}" if found else "none"
             raise ValueError(
                 f"data_root {str(root)!r} should hold one .csv file and holds {problem}. Let "
                 "data_root be the file itself, or name it: load_dataset(..., metadata='...csv')."
             )
         path = found[0]
-    raw = _csv_table(path)
+    header = _csv_header(path)
     names = {column: columns.get(column, column) for column in ("image", "species", "genus")}
-    if "split" in columns or "split" in raw.columns:
+    if "split" in columns or "split" in header:
         names["split"] = columns.get("split", "split")
-    example = ", ".join(f"{ours!r}: '...'" for ours in names if names[ours] not in raw)
+    example = ", ".join(f"{ours!r}: '...'" for ours in names if names[ours] not in header)
     mend = f" Say which ones to take: load_dataset(..., columns={{{example}}})."
-    _check_has_columns(raw, names.values(), path, mend)
+    _check_has_columns(header, names.values(), path, mend)
     if group_by is not None:
-        _check_has_columns(raw, [group_by], path, _GROUP_BY_MEND)
+        _check_has_columns(header, [group_by], path, _GROUP_BY_MEND)
         names["observation"] = group_by
-    return root, raw[list(names.values())].set_axis(list(names), axis=1)
+    return root, _csv_table(path, list(names.values())).set_axis(list(names), axis=1)
 
 
 def read_folder(root):
@@ -240,7 +272,13 @@ def _walk(root):
     for path, folders, files in os.walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
         links = [Path(path, f) for f in folders if Path(path, f).is_symlink()]
-        check_inside(root, [f"{link} (a link)" for link in links if not is_inside(root, link)])
+        outside = [link for link in links if not is_inside(root, link)]
+        if outside:
+            raise ValueError(
+                f"{len(outside)} folders are links that lead outside data_root {root}:\n"
+                + listed(outside)
+                + "\nPut the folders there instead, or let data_root be one that holds them all."
+            )
         folder = Path(path).relative_to(root).as_posix()
         yield "" if folder == "." else folder, [f for f in files if not f.startswith(".")]
 
@@ -258,54 +296,82 @@ def _file(root, name, dataset):
 def _csv_records(path) -> Iterator[tuple[int, list[str]]]:
     """Records of a CSV file with the line each begins on, cells stripped, blank lines left out.
 
-    The csv module rather than pandas: it knows the true line numbers, which errors name.
+    The csv module rather than pandas: it knows the true line numbers, which errors name, and
+    holds one record at a time.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")  # -sig: Excel begins its files with a mark
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{path}, line {line}: not UTF-8 text. Save the file as UTF-8.") from None
-    first_line = text.partition("\n")[0]
-    separator = max(",;\t", key=first_line.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
     try:
-        for cells in reader:
-            cells = [cell.strip() for cell in cells]
-            if any(cells):
-                yield line, cells
-            line = reader.line_num + 1
+        # -sig: Excel begins its files with a mark
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            first_line = file.readline()
+            separator = max(",;\t", key=first_line.count)
+            file.seek(0)
+            reader = csv.reader(file, delimiter=separator, strict=True)
+            for cells in reader:
+                cells = [cell.strip() for cell in cells]
+                if any(cells):
+                    yield line, cells
+                line = reader.line_num + 1
+    except UnicodeDecodeError:
+        # A guessed encoding would turn one species into another without a word: refuse.
+        raise ValueError(
+            f"{path}, line {_undecodable_line(path)}: not UTF-8 text. Save the file as UTF-8 (in "
+            "Excel: 'CSV UTF-8')."
+        ) from None
     except csv.Error as error:
         raise ValueError(
             f"{path}, line {line}: not readable as CSV ({error}). Look for a stray quote."
         ) from None
 
 
-def _csv_table(path) -> pd.DataFrame:
-    """A CSV file with a header; every cell a str, since a species may be called NA or None."""
-    records = list(_csv_records(path))
-    if not records:
-        raise ValueError(f"{path} is empty: its first line should hold the column names.")
-    (_, header), *rows = records
-    uneven = [f"line {line}: {len(cells)}" for line, cells in rows if len(cells) != len(header)]
+def _undecodable_line(path):
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+
+
+def _csv_header(path) -> list[str]:
+    for _, header in _csv_records(path):
+        return header
+    raise ValueError(f"{path} is empty: its first line should hold the column names.")
+
+
+def _csv_table(path, columns) -> pd.DataFrame:
+    """`columns` of a CSV file with a header; every cell a str: a species may be called NA.
+
+    Nothing else of the file stays in memory, and equal cells share one string, so that a file of
+    gigabytes can be read.
+    """
+    header = _csv_header(path)
+    _check_has_columns(header, columns, path)
+    places = [header.index(column) for column in columns]
+    index, values, uneven = [], [[] for _ in columns], []
+    for line, cells in itertools.islice(_csv_records(path), 1, None):
+        if len(cells) != len(header):
+            uneven.append(f"line {line}: {len(cells)}")
+            continue
+        index.append(f"{path.name}, line {line}")
+        for column, place in zip(values, places, strict=True):
+            column.append(sys.intern(cells[place]))
     if uneven:
         raise ValueError(
             f"{path}: the header has {len(header)} cells, these lines have another number:\n"
             + listed(uneven)
             + "\nA cell that holds the separator needs quotes around it."
         )
-    index = [f"{path.name}, line {line}" for line, _ in rows]
-    return pd.DataFrame([cells for _, cells in rows], index, columns=header, dtype=str)
+    return pd.DataFrame(dict(enumerate(values)), index, dtype=str).set_axis(columns, axis=1)
 
 
-def _check_has_columns(table, names, path, mend=""):
-    present = list(table.columns)
-    missing = [name for name in names if name not in present]
+def _check_has_columns(header, names, path, mend=""):
+    missing = [name for name in names if name not in header]
     if missing:
         raise ValueError(
             f"{path} has no column {', '.join(map(repr, missing))}; "
-            f"it has {', '.join(map(repr, present))}.{mend}"
+            f"it has {listed(map(repr, header), ', ')}.{mend}"
         )
-    double = [name for name in names if present.count(name) > 1]
+    double = [name for name in names if header.count(name) > 1]
     if double:
         raise ValueError(f"{path} has the column {double[0]!r} twice: rename one of them.")

@@ -5,36 +5,22 @@ of them (`group_by`: photos of one find, one day, one collector). `hold_out` the
 species away from training, for open-set recognition.
 """
 
-import warnings
 import zlib
 from collections import Counter
 
 import numpy as np
 
-from fgcl_utils.datasets.checks import listed
+from fgcl_utils.datasets.checks import SOURCE_SPLITS, Problem
 
-SOURCE_SPLITS = ("train", "val", "test")  # that a source may have, and that ours makes
 SPLITS = (*SOURCE_SPLITS, "unseen")  # unseen: test images of species that training never sees
-SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
-def splits(table, seed):
-    """The table's own split under our names; else ours, by observation where the table has one."""
-    if "split" not in table or (table["split"] == "").all():
-        return grouped_split(table, seed) if "observation" in table else image_split(table, seed)
-    split = table["split"].str.lower().map(SPLIT_NAMES)
-    unknown = table["split"][split.isna()]
-    if len(unknown):
-        raise ValueError(
-            f"{len(unknown)} rows have a split that is not train, val or test:\n"
-            + listed([f"{where}: {value!r}" for where, value in unknown.items()])
-            + "\nCorrect these cells; leave out the whole column for a random split."
-        )
-    return split.to_numpy(dtype=object)
+def with_split(table, seed):
+    """The table with its own split; else with ours, by observation where it has one."""
+    if "split" in table and not (table["split"] == "").all():
+        return table
+    ours = grouped_split if "observation" in table else image_split
+    return table.assign(split=ours(table, seed))
 
 
 def quotas(n):
@@ -96,26 +82,49 @@ def grouped_split(table, seed):
 
 
 def hold_out(table, share, seed):
-    """The split with about `share` of the species taken out, as evenly from the genera as can be.
+    """Take about `share` of the species out of training, as evenly from the genera as can be.
 
     Their test images become "unseen", their other images "unused". A genus keeps two known
     species (or the fewer that it has); species without test images are not chosen, since nothing
     could be measured on them.
+
+    Returns
+    -------
+    table, problems
+        The table with the new split; a problem where there are fewer such species than asked for.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
-    taken = _species_to_hold_out(table, share, seed)
-    is_taken, is_test = table["species"].isin(taken), table["split"] == "test"
-    return np.where(is_taken, np.where(is_test, "unseen", "unused"), table["split"]).astype(object)
+    chosen, wanted = _species_to_hold_out(table, share, seed)
+    n_species = table["species"].nunique()
+    asks = f"held_out_species={share} asks for {wanted} of {n_species} species"
+    if not chosen:
+        raise ValueError(
+            f"{asks} and none can be held out: every genus keeps two known species, and none has "
+            "a third with test images. Leave held_out_species at 0."
+        )
+    problems = []
+    if len(chosen) < wanted:
+        kept = f"{asks}; {len(chosen)} are held out, since every genus keeps two known species"
+        problems.append(Problem(kept, kind=UserWarning))
+    is_chosen, is_test = table["species"].isin(chosen), table["split"] == "test"
+    split = np.where(is_chosen, np.where(is_test, "unseen", "unused"), table["split"])
+    return table.assign(split=split), problems
 
 
 def _species_to_hold_out(table, share, seed):
-    """Names of about `share` of the species; each genus gives by its size, rounded fairly."""
+    """Their names and how many were wanted; each genus gives by its size, rounded fairly."""
     species_of = table.groupby("genus")["species"].unique()
     tested = set(table["species"][table["split"] == "test"])
     candidates, exact = {}, {}
     for genus, names in species_of.items():
         rng = np.random.default_rng([seed, zlib.crc32(genus.encode())])
-        shuffled = [name for name in rng.permutation(sorted(names)) if name in tested]
-        candidates[genus] = shuffled[: max(0, len(names) - 2)]
+        shuffled = [sorted(names)[i] for i in rng.permutation(len(names))]
+        may_go = [name for name in shuffled if name in tested]
+        candidates[genus] = may_go[: max(0, len(names) - 2)]
         exact[genus] = share * len(names)
     n_species = table["species"].nunique()
     wanted = max(1, round(share * n_species))
@@ -125,48 +134,43 @@ def _species_to_hold_out(table, share, seed):
         if not open_genera:
             break
         taken[max(open_genera, key=lambda genus: exact[genus] - taken[genus])] += 1
-    n_taken = sum(taken.values())
-    if not n_taken:
-        raise ValueError(
-            f"held_out_species={share}: no species can be held out, since every genus keeps two "
-            "known species and none has a third with test images. Leave held_out_species at 0."
-        )
-    if n_taken < wanted:
-        warnings.warn(
-            f"held_out_species={share} asks for {wanted} of {n_species} species; {n_taken} are "
-            "held out, since every genus keeps two known species.",
-            stacklevel=4,
-        )
-    return [name for genus, n in taken.items() for name in candidates[genus][:n]]
+    return [name for genus, n in taken.items() for name in candidates[genus][:n]], wanted
 
 
-def check_splits(table):
+def split_problems(table):
     """Training and testing need images, and a genus centroid needs training images."""
     table = table[table["split"].isin(SOURCE_SPLITS)]
+    problems = []
     for split in ("train", "test"):
         if not (table["split"] == split).any():
-            raise ValueError(
-                f"the {split} split is empty: of {len(table)} images, "
-                + ", ".join(f"{n} are {name}" for name, n in table["split"].value_counts().items())
-                + ". Give some rows this split, or no split at all for a random one "
-                "(which needs a species with two images, or with two groups of group_by)."
+            counts = table["split"].value_counts().items()
+            what = f"the {split} split is empty: of {len(table)} images, " + ", ".join(
+                f"{n} are {name}" for name, n in counts
             )
+            mend = (
+                "Give some rows this split, or no split at all for a random one (which needs a "
+                "species with two images, or with two groups of group_by)."
+            )
+            problems.append(Problem(what, mend=mend))
+    if problems:
+        return problems
     train, held_out = table[table["split"] == "train"], table[table["split"] != "train"]
-    for level in ("genus", "species"):
-        unseen = sorted(set(held_out[level]) - set(train[level]))
-        if not unseen:
-            continue
-        where = held_out.index[held_out[level] == unseen[0]][0]
-        text = (
-            f"{len(unseen)} {level} names are in test or val but have no training image: "
-            f"{listed(unseen, ', ')} (the first at {where})."
-        )
-        if level == "genus":
-            raise ValueError(
-                text + " An outlier is told by its genus's training images: move some to train, "
-                "or drop these rows."
-            )
-        warnings.warn(text + " Species accuracy counts them as errors.", stacklevel=3)
+    mends = {
+        "genus": "An outlier is told by its genus's training images: move some to train, or drop "
+        "these rows.",
+        "species": "Species accuracy counts them as errors.",
+    }
+    for level, kind in (("genus", ValueError), ("species", UserWarning)):
+        first = held_out[~held_out[level].isin(train[level])].drop_duplicates(level)
+        if len(first):
+            what = f"{len(first)} {level} names are in test or val but have no training image"
+            where = [f"{name} ({at})" for at, name in sorted(first[level].items(), key=_name)]
+            problems.append(Problem(what, where, mends[level], kind))
+    return problems
+
+
+def _name(item):
+    return item[1]
 
 
 def leakage(table):
@@ -194,13 +198,14 @@ def leakage(table):
     }
 
 
-def warn_of_leakage(table):
+def leakage_problems(table):
     """One line where the test split is partly a test of recognising the same find."""
     found = leakage(table)
-    if found and found["leaked_test_images"]:
-        warnings.warn(
-            f"{found['observations_in_train_and_test']} observations have photos in train and in "
-            f"test: {found['leaked_test_images']} test images "
-            f"({found['leaked_test_share']:.0%}) show what training has seen.",
-            stacklevel=3,
-        )
+    if not found or not found["leaked_test_images"]:
+        return []
+    what = (
+        f"{found['observations_in_train_and_test']} observations have photos in train and in "
+        f"test: {found['leaked_test_images']} test images ({found['leaked_test_share']:.0%}) show "
+        "what training has seen"
+    )
+    return [Problem(what, kind=UserWarning)]
