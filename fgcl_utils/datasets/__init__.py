@@ -27,7 +27,15 @@ from fgcl_utils.datasets.sources import DATASETS
 from fgcl_utils.datasets.splits import SPLITS
 from fgcl_utils.taxonomy import Taxonomy
 
-__all__ = ["DATASETS", "SPLITS", "ImageDataset", "ImageError", "load_dataset", "open_rgb"]
+__all__ = [
+    "DATASETS",
+    "SPLITS",
+    "ImageDataset",
+    "ImageError",
+    "load_dataset",
+    "open_rgb",
+    "survey",
+]
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,8 +108,7 @@ def screen(table, root):
         "Paths are relative to data_root: correct data_root or these rows.",
         ImageError,
     )
-    table, more = _once_each(table.drop(columns="place"))
-    problems += more
+    table = table.drop(columns="place")
     if "split" in table and not (table["split"] == "").all():
         take_out(
             ~table["split"].str.lower().isin(SPLIT_NAMES),
@@ -118,20 +117,10 @@ def screen(table, root):
             value="split",
         )
         table = table.assign(split=table["split"].str.lower().map(SPLIT_NAMES))
-    table, more = _nested(table)
-    return table, problems + more
-
-
-def _once_each(table):
-    double = table[table.duplicated("image", keep=False)].sort_values("image", kind="stable")
-    if double.empty:
-        return table, []
-    problem = Problem(
-        f"{double['image'].nunique()} images stand in more than one row",
-        [f"{where}: {readable(name)}" for where, name in double["image"].items()],
-        "Keep one row of each: an image in two splits would be tested on what it learnt.",
-    )
-    return table.drop_duplicates("image"), [problem]
+    for check in (_nested, _once_each):
+        table, more = check(table)
+        problems += more
+    return table, problems
 
 
 def _nested(table):
@@ -144,6 +133,18 @@ def _nested(table):
     except ValueError as error:
         return table[genera <= 1], [Problem(str(error))]
     raise AssertionError("a species under two genera passed the taxonomy")
+
+
+def _once_each(table):
+    double = table[table.duplicated("image", keep=False)].sort_values("image", kind="stable")
+    if double.empty:
+        return table, []
+    problem = Problem(
+        f"{double['image'].nunique()} images stand in more than one row",
+        [f"{where}: {readable(name)}" for where, name in double["image"].items()],
+        "Keep one row of each: an image in two splits would be tested on what it learnt.",
+    )
+    return table.drop_duplicates("image"), [problem]
 
 
 def is_unicode(name):

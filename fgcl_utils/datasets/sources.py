@@ -9,6 +9,7 @@ import itertools
 import os
 import posixpath
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -262,6 +263,12 @@ def read_folder(root):
     if has_split:
         table["split"] = split
     return table.set_index(images.rename(None))
+
+
+def other_files(root):
+    """How many files of which suffix `read_folder` does not take for images, commonest first."""
+    suffixes = (PurePosixPath(file).suffix.lower() for _, files in _walk(root) for file in files)
+    return Counter(suffix for suffix in suffixes if suffix not in _IMAGE_SUFFIXES).most_common()
 
 
 def _walk(root):

@@ -1,0 +1,173 @@
+"""Everything that is wrong with a source, in one pass: what the checker reports.
+
+`load_dataset` stops at the first problem and opens no image. `inspect` goes on, decodes every
+image, and looks at what training will have: copies, splits that share an image or a find, classes
+that are too small.
+"""
+
+import hashlib
+from collections import defaultdict
+
+from tqdm import tqdm
+
+from fgcl_utils.datasets import pixels, sources, survey
+from fgcl_utils.datasets.checks import ImageError, Problem, listed, readable
+
+# Below this number of training images, a genus centroid is where its few photos happen to be.
+SMALL_GENUS = 5
+
+
+def inspect(dataset, data_root, image_size=64, **options):
+    """Check a source and every image of it.
+
+    Parameters
+    ----------
+    dataset, data_root, **options
+        As `load_dataset` takes them.
+    image_size : int
+        Images are decoded to squares of this size, as for training. Smaller ones, which would be
+        enlarged, and those equal in every pixel are problems.
+
+    Returns
+    -------
+    data : ImageDataset or None
+        The images that can be used.
+    problems : list of Problem
+        All that was found; empty if the data are clean.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If what describes the images cannot be read.
+    """
+    data, problems = survey(dataset, data_root, **options)
+    if data is None:
+        return None, problems
+    unreadable, more = _look_at_images(data, image_size)
+    readable_rows = data.table.drop(index=unreadable)
+    return data, problems + more + _small_classes(readable_rows)
+
+
+def _look_at_images(data, image_size):
+    """Row numbers of the images that cannot be decoded, and problems of the images.
+
+    Keeps 16 bytes an image: the hash of its pixels.
+    """
+
+    def look(name):
+        try:
+            image = pixels.open_rgb(data.data_root / name, image_size)
+        except ImageError as error:
+            return str(error), None
+        square = pixels.centre_square(image, image_size)
+        small = f"{readable(name)}: {image.width} × {image.height}"
+        digest = hashlib.blake2b(square, digest_size=16).digest()
+        return (small if min(image.size) < image_size else None), digest
+
+    names = data.table["image"].tolist()
+    failures, small, rows_of = {}, [], defaultdict(list)
+    looks = pixels.in_threads(look, names)
+    shown = tqdm(looks, "checking images", len(names), mininterval=0.5)
+    for row, (text, digest) in enumerate(shown):
+        if digest is None:
+            failures[row] = text
+            continue
+        rows_of[digest].append(row)
+        if text:
+            small.append(text)
+    copies = [rows for rows in rows_of.values() if len(rows) > 1]
+    found = [
+        Problem(
+            f"{len(failures)} of {len(names)} images cannot be read",
+            list(failures.values()),
+            "Replace these files or take them out of the table.",
+        ),
+        *_copies(data.table, copies),
+        Problem(
+            f"{len(small)} images are smaller than {image_size} pixels",
+            small,
+            "They would be enlarged: take a smaller image_size, or drop them.",
+        ),
+    ]
+    return list(failures), [problem for problem in found if len(problem.where)]
+
+
+def _copies(table, copies):
+    """`copies` are lists of rows whose images are equal; sorted by the harm that they do."""
+    across, labels, same = [], [], []
+    for rows in copies:
+        among = table.loc[rows]
+        if among["split"].nunique() > 1:
+            column, kind = "split", across
+        elif among["species"].nunique() > 1:
+            column, kind = "species", labels
+        else:
+            column, kind = "split", same
+        kind.append(
+            " = ".join(
+                f"{readable(row.image)} ({getattr(row, column)})" for row in among.itertuples()
+            )
+        )
+    return [
+        Problem(
+            f"{len(across)} images stand in several splits",
+            across,
+            "Keep one of each: a model is tested on what it learnt.",
+        ),
+        Problem(
+            f"{len(labels)} images stand under several species",
+            labels,
+            "Keep the right one of each.",
+        ),
+        Problem(
+            f"{len(same)} images stand several times in one split",
+            same,
+            "Keep one of each: a copy counts twice.",
+        ),
+    ]
+
+
+def _small_classes(table):
+    n_train = (table["split"] == "train").groupby(table["species"]).sum()
+    lonely = n_train[n_train < 2]
+    n_of_genus = (table["split"] == "train").groupby(table["genus"]).sum()
+    tiny = n_of_genus[n_of_genus < SMALL_GENUS]
+    found = [
+        Problem(
+            f"{len(lonely)} species have fewer than 2 training images",
+            [f"{name}: {n}" for name, n in lonely.items()],
+            "Such an image has no positive but its own second view: add photos, or drop these.",
+        ),
+        Problem(
+            f"{len(tiny)} genera have fewer than {SMALL_GENUS} training images",
+            [f"{name}: {n}" for name, n in tiny.items()],
+            "Their centroids, which tell the outliers, rest on these: add photos or drop them.",
+        ),
+    ]
+    return [problem for problem in found if len(problem.where)]
+
+
+def described(data) -> str:
+    """The data set in a few lines."""
+    summary, table = data.summary(), data.table
+    per_species = table["species"].value_counts()
+    per_genus = table.groupby("genus")["species"].nunique()
+    splits = ", ".join(f"{n:,} {split}" for split, n in summary["n_images"].items() if n)
+    lines = [
+        f"{len(table):,} images of {len(per_species):,} species in {len(per_genus):,} genera",
+        f"  splits: {splits}",
+        f"  images per species: {per_species.min()} to {per_species.max()}, "
+        f"median {per_species.median():g}",
+        f"  species per genus: {per_genus.min()} to {per_genus.max()}, "
+        f"{(per_genus == 1).sum()} genera of one species (no soft positives there)",
+    ]
+    if data.name == "folder" and (others := sources.other_files(data.data_root)):
+        named = [f"{n} {suffix or 'without a suffix'}" for suffix, n in others]
+        lines.append(f"  not taken for images: {listed(named, ', ', 5)}")
+    if leakage := summary["leakage"]:
+        lines.append(
+            f"  observations: {leakage['observations']:,}, of which "
+            f"{leakage['observations_in_train_and_test']:,} in train and test "
+            f"({leakage['leaked_test_share']:.1%} of the test images)"
+        )
+    return "\n".join(lines)
