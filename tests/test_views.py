@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
-from fgcl_utils.views import TwoViews
+from fgcl_utils.views import DeviceViews, TwoViews, make_views, views_for
+
+kinds = pytest.mark.parametrize("kind", [TwoViews, DeviceViews])
 
 
 @pytest.fixture
@@ -23,37 +25,94 @@ def test_views_are_floats_in_the_unit_range_and_differ(images):
     assert not torch.equal(first, second)
 
 
-def test_views_do_not_depend_on_the_subset_the_order_or_global_randomness(images):
-    whole, part = TwoViews(images, np.arange(20)), TwoViews(images, np.array([7, 3]))
+def equal(sample, other):
+    """Whether two samples of a data set of views are the same but for their position."""
+    return all(torch.equal(a, b) for a, b in zip(sample[:-1], other[:-1], strict=True))
+
+
+@kinds
+def test_views_do_not_depend_on_the_subset_the_order_or_global_randomness(images, kind):
+    whole, part = kind(images, np.arange(20)), kind(images, np.array([7, 3]))
     expected = whole[3]
     torch.manual_seed(99)
     whole[11]
-    assert torch.equal(part[1][0], expected[0])
-    assert torch.equal(part[1][1], expected[1])
+    assert equal(part[1], expected)
 
 
-def test_drawing_views_leaves_global_randomness_alone(images):
+@kinds
+def test_drawing_views_leaves_global_randomness_alone(images, kind):
     torch.manual_seed(1)
     expected = torch.rand(3)
     torch.manual_seed(1)
-    TwoViews(images, np.arange(20))[0]
+    kind(images, np.arange(20))[0]
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_epoch_and_seed_change_the_views(images):
-    views = TwoViews(images, np.arange(20), seed=0)
-    before = views[0][0]
+@kinds
+def test_epoch_and_seed_change_the_views(images, kind):
+    views = kind(images, np.arange(20), seed=0)
+    before = views[0]
     views.set_epoch(1)
-    assert not torch.equal(views[0][0], before)
+    assert not equal(views[0], before)
     views.set_epoch(0)
-    assert torch.equal(views[0][0], before)
-    assert not torch.equal(TwoViews(images, np.arange(20), seed=1)[0][0], before)
+    assert equal(views[0], before)
+    assert not equal(kind(images, np.arange(20), seed=1)[0], before)
 
 
-def test_loader_processes_that_persist_see_the_next_epoch(images):
-    views = TwoViews(images, np.arange(20))
+@kinds
+def test_loader_processes_that_persist_see_the_next_epoch(images, kind):
+    views = kind(images, np.arange(20))
     loader = DataLoader(views, batch_size=5, num_workers=1, persistent_workers=True)
     for epoch in (0, 1):
         views.set_epoch(epoch)
-        drawn = torch.cat([first for first, _, _ in loader])
+        drawn = torch.cat([sample for sample, _, _ in loader])
         assert torch.equal(drawn, torch.stack([views[i][0] for i in range(20)]))
+
+
+# --- made on the device -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("device", "kind"), [("cuda:1", DeviceViews), ("cpu", TwoViews)])
+def test_the_device_decides_who_makes_the_views(images, device, kind):
+    views = views_for(device, images, np.array([4, 2]), seed=3)
+    assert type(views) is kind
+    assert (views.seed, len(views)) == (3, 2)
+
+
+def batch(views):
+    return views.to_device(default_collate([views[i] for i in range(len(views))]), "cpu")
+
+
+def test_the_device_makes_the_views_that_the_loader_would():
+    """But for the loader's rounding to whole levels, after the crop and after each colour step."""
+    rng = np.random.default_rng(1)
+    # 200 images: every order of the colour steps, with and without them and the flip
+    images = rng.integers(0, 256, (200, 24, 24, 3), dtype=np.uint8)
+    indices = rng.permutation(200)
+    by_loader, positions = batch(TwoViews(images, indices, seed=5))
+    on_device, same_positions = batch(DeviceViews(images, indices, seed=5))
+    assert torch.equal(positions, torch.arange(200)) and torch.equal(positions, same_positions)
+    for views in (by_loader, on_device):
+        assert views.shape == (400, 3, 24, 24) and views.dtype == torch.float32
+        assert views.is_contiguous(memory_format=torch.channels_last)
+        assert 0 <= views.min() and views.max() <= 1
+    levels = 255 * (on_device - by_loader).abs()
+    assert levels.max() < 7
+    assert levels.mean() < 1.6
+
+
+def test_views_of_a_batch_are_those_of_its_images(images):
+    views = DeviceViews(images, np.arange(20))
+    together, _ = batch(views)
+    for i in (0, 7, 19):
+        alone, _ = views.to_device(default_collate([views[i]]), "cpu")
+        torch.testing.assert_close(alone, together[[i, 20 + i]])
+
+
+def test_a_view_of_everything_unchanged_is_the_image(images):
+    pixels = torch.from_numpy(images)
+    whole = torch.tensor([0, 0, 32, 32, 0, 0, 0, 0, 1, 1, 1.0])
+    mirrored = torch.tensor([0, 0, 32, 32, 1, 0, 0, 0, 1, 1, 1.0])
+    views = make_views(pixels, torch.stack([whole, mirrored]).expand(20, 2, 11))
+    expected = pixels.permute(0, 3, 1, 2) / 255
+    torch.testing.assert_close(views, torch.cat([expected, expected.flip(3)]), atol=1e-4, rtol=0)
