@@ -1,14 +1,13 @@
-"""The loop: one method trained on one data set with one seed.
+"""The loop: one method trained on one data set with one seed, in one process or many.
 
 CE, SupCon and HCL see the same batches, the same two views of every image and the same number of
 steps; the loss is all that differs. A finished run is loaded, an interrupted one goes on after its
 last whole epoch and ends as if it had never stopped: batches, views and dropout of an epoch depend
-on (seed, epoch) alone.
+on (seed, epoch) alone. Any number of processes may resume what another number began.
 """
 
 import contextlib
 import ctypes
-import inspect
 import json
 import math
 import time
@@ -17,22 +16,22 @@ import numpy as np
 import pandas as pd
 import safetensors.torch
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from safetensors import safe_open
-from torch import nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from fgcl_utils import metrics, runs
+from fgcl_utils import failures, metrics, processes, runs
 from fgcl_utils.datasets import SPLITS
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
+from fgcl_utils.losses.ranks import Ranks
 from fgcl_utils.models import build_model
 from fgcl_utils.sampling import HierarchicalBatchSampler
 from fgcl_utils.views import TwoViews
 
 WARMUP_SHARE = 0.1  # of all steps
 MAX_GRADIENT_NORM = 1.0
+SMALLEST_SHARE = 8  # images of a batch in each process, on average
 
 
 def train(settings, method, dataset):
@@ -53,26 +52,49 @@ def train(settings, method, dataset):
     ------
     SettingsError
         If the run folder belongs to another data set, or the settings do not fit the data.
+    RunStopped, RunFailed
+        For Ctrl-C; out of memory, a full disk, a folder that cannot be written: see `failures`.
     FloatingPointError
         If the loss is no longer finite.
     """
-    folder = runs.open_run(settings, method, dataset)
-    if runs.finished(folder):
+    if _is_made(settings, method):
+        folder = runs.open_run(settings, method, dataset)
         made = runs.read_json(folder / "config.json")["provenance"]
         print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
         print(f"made {made['date']} at commit {str(made['commit'])[:8]}")
     else:
-        trainer = Trainer(settings, method, dataset, folder)
-        trainer.fit()
-        trainer.finish()
+        processes.on_every_gpu(_make, settings, method, dataset)
     return runs.load_run(settings, method)
+
+
+def _is_made(settings, method):
+    """Whether the run folder holds this very run, finished."""
+    folder = runs.run_folder(settings, method)
+    if not runs.finished(folder):
+        return False
+    return runs.Settings.from_run(folder).identity(method) == settings.identity(method)
+
+
+def _make(settings, method, dataset):
+    """Train a run or go on with it; called in every process that takes part."""
+    accelerator = processes.make_accelerator(settings.precision)
+    folder = runs.run_folder(settings, method)
+    with failures.explained(folder, settings) as watch, contextlib.ExitStack() as held:
+        if accelerator.is_main_process:
+            held.enter_context(failures.sole_writer(folder))
+            runs.open_run(settings, method, dataset)
+            failures.remove_half_written(folder)
+        accelerator.wait_for_everyone()
+        if not runs.finished(folder):  # it may have been made while we waited, or kept aside
+            trainer = Trainer(settings, method, dataset, folder, accelerator, watch)
+            trainer.fit()
+            trainer.finish()
 
 
 def loss_for(settings, method):
     """The loss of `method` as a function of (head outputs, label codes (N, L))."""
     if method == "ce":
-        cross_entropy = nn.CrossEntropyLoss()
-        return lambda logits, labels: cross_entropy(logits.float(), labels[:, 0])
+        return _cross_entropy
     if method == "supcon":
         supcon = SupConLoss(temperature=settings.temperature)
         return lambda projections, labels: supcon(projections, labels[:, 0])
@@ -81,6 +103,13 @@ def loss_for(settings, method):
         temperature=settings.temperature,
         normalization=settings.normalization,
     )
+
+
+def _cross_entropy(logits, labels):
+    """Mean over the batch of all processes, once their gradients have been averaged."""
+    ranks = Ranks(len(labels), labels.device)
+    share = len(labels) * ranks.size / sum(ranks.counts)  # 1 where all hold equally many
+    return F.cross_entropy(logits.float(), labels[:, 0]) * share
 
 
 def learning_rate_at(step, n_steps, peak):
@@ -92,22 +121,42 @@ def learning_rate_at(step, n_steps, peak):
 
 
 class Trainer:
-    """One training run and its folder."""
+    """One training run and its folder, in each process that takes part.
 
-    def __init__(self, settings, method, dataset, folder):
+    Parameters
+    ----------
+    settings, method, dataset
+        As of `train`.
+    folder : Path
+        The run's, with its config.json.
+    accelerator : Accelerator
+    watch : SimpleNamespace
+        Its `place` is kept up to date, see `failures.explained`.
+    """
+
+    def __init__(self, settings, method, dataset, folder, accelerator, watch):
         torch.manual_seed(settings.seed)
         self.settings, self.method, self.dataset, self.folder = settings, method, dataset, folder
-        self.accelerator = _accelerator(settings.precision)
-        if self.accelerator.num_processes > 1:
-            raise runs.SettingsError("a run takes one process: start it without accelerate launch")
+        self.accelerator, self.watch = accelerator, watch
+        n_processes = accelerator.num_processes
+        if n_processes > 1 and settings.batch_size < n_processes * SMALLEST_SHARE:
+            raise runs.SettingsError(
+                f"batch_size={settings.batch_size} is divided among {n_processes} processes: take "
+                f"{n_processes * SMALLEST_SHARE} or more, or fewer processes"
+            )
         if self.device.type == "cpu":
             _keep_freed_memory()
-        self.images = dataset.images(settings.image_size)  # uint8 (N, S, S, 3)
+        with accelerator.main_process_first():  # the others find the images decoded
+            self.images = dataset.images(settings.image_size)  # uint8 (N, S, S, 3)
         self.train_index = dataset.indices("train")
         self.val_index = dataset.indices("val")
         self.labels = torch.from_numpy(dataset.labels[self.train_index]).to(self.device)  # (M, L)
         self.sampler = HierarchicalBatchSampler(
-            dataset.labels[self.train_index], settings.batch_size, seed=settings.seed
+            dataset.labels[self.train_index],
+            settings.batch_size,
+            seed=settings.seed,
+            rank=accelerator.process_index,
+            world_size=n_processes,
         )
         self.views = TwoViews(self.images, self.train_index, settings.seed)
         self.loader = DataLoader(
@@ -120,21 +169,23 @@ class Trainer:
             generator=torch.Generator(),
         )
         n_species = dataset.taxonomy.n_classes[0]
-        model = build_model(
-            method,
-            n_species,
-            model_name=settings.model_name,
-            image_size=settings.image_size,
-            weights=settings.weights_source,
-            head=settings.head,
-            projection_dim=settings.projection_dim,
-        )
+        with accelerator.main_process_first():  # and pretrained weights downloaded
+            model = build_model(
+                method,
+                n_species,
+                model_name=settings.model_name,
+                image_size=settings.image_size,
+                weights=settings.weights_source,
+                head=settings.head,
+                projection_dim=settings.projection_dim,
+            )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)
+        self.network, self.batch_norm = processes.share_batch_norm(model, accelerator)
         optimizer = torch.optim.AdamW(
-            _parameter_groups(model, settings.weight_decay), lr=settings.learning_rate
+            _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
-        self.model, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
         self.loss = loss_for(settings, method)
 
     @property
@@ -145,23 +196,34 @@ class Trainer:
         """Train from the last whole epoch, if there is one, to the last."""
         done, history = self._resume()
         epochs, steps = self.settings.epochs, len(self.sampler)
-        with tqdm(total=epochs * steps, initial=done * steps, desc=self.method, unit="step") as bar:
+        with tqdm(
+            total=epochs * steps,
+            initial=done * steps,
+            desc=self.method,
+            unit="step",
+            disable=not self.accelerator.is_main_process,
+        ) as bar:
             for epoch in range(done, epochs):
                 row = self._train_epoch(epoch, bar)
                 history.append(row)
-                self._save_epoch(epoch + 1, history)
+                if self.accelerator.is_main_process:
+                    self._save_epoch(epoch + 1, history)
                 bar.set_postfix(epoch=epoch + 1, loss=f"{row['train_loss']:.3f}")
 
     def _train_epoch(self, epoch, bar):
         """One pass over the training split; the epoch's row of history.csv."""
         started = time.perf_counter()
-        torch.manual_seed(np.random.SeedSequence([self.settings.seed, epoch]).generate_state(1)[0])
+        # Of dropout, for which each process draws its own; 0 at the end of a key changes nothing.
+        key = [self.settings.seed, epoch, self.accelerator.process_index]
+        torch.manual_seed(np.random.SeedSequence(key).generate_state(1)[0])
         self.sampler.set_epoch(epoch)
         self.views.set_epoch(epoch)
         self.model.train()
         losses, sums = [], None
         n_steps = self.settings.epochs * len(self.sampler)
+        here = f"in epoch {epoch + 1} of {self.settings.epochs}"
         for step, (view_a, view_b, position) in enumerate(self.loader):
+            self.watch.place = f"{here}, step {step + 1} of {len(self.sampler)}"
             rate = learning_rate_at(
                 epoch * len(self.sampler) + step, n_steps, self.settings.learning_rate
             )
@@ -174,7 +236,8 @@ class Trainer:
             sums.index_add_(0, labels[:, 0], embedding)
             losses.append(loss)
             bar.update()
-        losses = torch.stack(losses)
+        self.watch.place = f"{here}, after its last step"
+        losses = self.accelerator.reduce(torch.stack(losses), "mean")
         if not losses.isfinite().all():
             raise FloatingPointError(
                 f"the {self.method} loss is {losses[~losses.isfinite()][0].item()} in epoch "
@@ -184,7 +247,7 @@ class Trainer:
             "epoch": epoch + 1,
             "train_loss": losses.mean().item(),
             "learning_rate": rate,
-            **self._validate(sums),
+            **self._validate(self.accelerator.reduce(sums, "sum")),
             "seconds": time.perf_counter() - started,
         }
 
@@ -192,14 +255,14 @@ class Trainer:
         """One optimizer step; the loss (detached, on the device) and the embedding (2B, D)."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with self.accelerator.autocast():
+        with self.accelerator.autocast(), self.batch_norm:
             features, outputs = self.model(views)
             loss = self.loss(outputs, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
-        return loss.detach(), self.model.embedding(features, outputs).detach()
+        return loss.detach(), self.network.embedding(features, outputs).detach()
 
     def _validate(self, species_sums):
         """Validation outliers and accuracy against the epoch's own training embeddings."""
@@ -222,24 +285,44 @@ class Trainer:
     @torch.inference_mode()
     def embed(self, indices, with_outputs=False):
         """encoder (n, F) and embedding (n, D) of images; on request the head's outputs (n, C)."""
-        self.model.eval()
+        self.network.eval()
         batches = []
-        size = 2 * self.settings.batch_size  # as many as training holds, so the memory is there
-        for start in range(0, len(indices), size):
-            pixels = torch.from_numpy(self.images[indices[start : start + size]])
+        share = processes.share_of(indices, self.accelerator)
+        # As many as training holds, so the memory is there.
+        size = max(1, 2 * self.settings.batch_size // self.accelerator.num_processes)
+        for start in range(0, len(share), size):
+            pixels = torch.from_numpy(self.images[share[start : start + size]])
             pixels = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255  # (n, 3, S, S)
             with self.accelerator.autocast():
-                features, outputs = self.model(pixels)
-            embedding = self.model.embedding(features, outputs)
+                features, outputs = self.network(pixels)
+            embedding = self.network.embedding(features, outputs)
             parts = {"encoder": features, "embedding": embedding}
             if with_outputs:
                 parts["outputs"] = outputs
             batches.append({name: part.float().cpu() for name, part in parts.items()})
-        return {name: torch.cat([batch[name] for batch in batches]).numpy() for name in batches[0]}
+        whole = {}
+        for name in batches[0]:
+            rows = torch.cat([batch[name] for batch in batches])
+            whole[name] = processes.gathered(rows, len(indices), self.accelerator).numpy()
+        return whole
 
     def finish(self):
         """Embed every split without augmentation, and write what the study reads."""
         started = time.perf_counter()
+        self.watch.place = "while the splits were embedded and measured"
+        arrays = self._embed_splits()
+        if self.accelerator.is_main_process:
+            runs.write_npz(self.folder / "embeddings.npz", arrays)
+            values = self._measure(arrays)
+            history = pd.read_csv(self.folder / "history.csv")
+            values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
+            self._save_weights(self.settings.epochs, with_optimizer=False)
+            # Last: it marks the run as finished.
+            runs.write_json(self.folder / "metrics.json", values)
+        self.accelerator.wait_for_everyone()
+
+    def _embed_splits(self):
+        """The arrays of embeddings.npz."""
         arrays = {}
         for split in SPLITS:
             index = self.dataset.indices(split)
@@ -252,25 +335,20 @@ class Trainer:
             arrays[f"{split}_index"] = index
             if with_logits:
                 arrays[f"{split}_logits"] = embedded["outputs"]
-        runs.write_npz(self.folder / "embeddings.npz", arrays)
-        values = self._measures(arrays, "test")
-        if len(self.val_index):
-            values["val"] = self._measures(arrays, "val")
-        if self.method == "ce":
-            right = arrays["test_logits"].argmax(1) == self.dataset.labels[arrays["test_index"], 0]
-            values["classifier_accuracy"] = float(right.mean())
-        history = pd.read_csv(self.folder / "history.csv")
-        values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
-        self._save_weights(self.settings.epochs, with_optimizer=False)
-        runs.write_json(self.folder / "metrics.json", values)  # last: it marks the run as finished
+        return arrays
 
-    def _measures(self, arrays, split):
-        table = self.dataset.table
-        options = {}
-        if "observation" in table and "groups" in inspect.signature(metrics.evaluate).parameters:
-            # Photos of one find are not independent.
-            options["groups"] = table["observation"].to_numpy()[arrays[f"{split}_index"]]
-        return metrics.evaluate(arrays, self.dataset.labels, split=split, **options)
+    def _measure(self, arrays):
+        """What metrics.json holds, but for the time taken."""
+        labels, table = self.dataset.labels, self.dataset.table
+        # Photos of one find are not independent, which the intervals take into account.
+        groups = table["observation"].to_numpy() if "observation" in table else None
+        values = metrics.evaluate(arrays, labels, groups=groups)
+        if len(self.val_index):
+            values["val"] = metrics.evaluate(arrays, labels, split="val", groups=groups)
+        if self.method == "ce":
+            right = arrays["test_logits"].argmax(1) == labels[arrays["test_index"], 0]
+            values["classifier_accuracy"] = float(right.mean())
+        return values
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -281,7 +359,7 @@ class Trainer:
         self._save_weights(epochs_done, with_optimizer=True)
 
     def _save_weights(self, epochs_done, with_optimizer):
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors = {f"model.{k}": v for k, v in self.network.state_dict().items()}
         if with_optimizer:
             for i, state in self.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items()}
@@ -304,7 +382,7 @@ class Trainer:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
         done = int(metadata["epochs_done"])
         model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.model.load_state_dict(model)
+        self.network.load_state_dict(model)
         state = {}
         for name in tensors:
             if name.startswith("optimizer."):
@@ -315,8 +393,10 @@ class Trainer:
         scaler = json.loads(metadata["scaler"])
         if scaler:
             self.accelerator.scaler.load_state_dict(scaler)
-        history = pd.read_csv(self.folder / "history.csv").to_dict("records")[:done]
-        print(f"resuming {self.folder.name} of {self.method} after epoch {done}")
+        # pandas' faster way of reading numbers is off in the last digit.
+        history = pd.read_csv(self.folder / "history.csv", float_precision="round_trip")
+        history = history.to_dict("records")[:done]
+        self.accelerator.print(f"resuming {self.folder.name} of {self.method} after epoch {done}")
         return done, history
 
 
@@ -330,19 +410,6 @@ def _keep_freed_memory():
         libc = ctypes.CDLL(None)
         libc.mallopt(-4, 0)  # M_MMAP_MAX: no mappings of their own for large blocks
         libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: keep up to 2 GB of free heap
-
-
-def _accelerator(precision):
-    """Accelerator on the best device; ``auto`` is bfloat16 where CUDA has it, else float32."""
-    if precision == "auto":
-        bf16 = torch.cuda.is_available() and torch.cuda.is_bf16_supported()
-        precision = "bfloat16" if bf16 else "float32"
-    if precision == "float16" and not torch.cuda.is_available():
-        raise runs.SettingsError("precision='float16' needs a CUDA device: use auto or float32")
-    # The precision is process-wide in accelerate; a notebook may change it between two runs.
-    AcceleratorState._reset_state()
-    names = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
-    return Accelerator(mixed_precision=names[precision])
 
 
 def _parameter_groups(model, weight_decay):
