@@ -52,9 +52,9 @@ def evaluate(embeddings, labels, split="test", groups=None):
 
         ``mistake_severity`` and ``mean_taxonomic_distance``: the `taxonomic_distance` between the
         species of a sample and that of its nearest species centroid, over the samples where they
-        differ and over all. ``open_set_auroc`` and ``open_set_fpr95`` (test split only: unseen
-        species are test photos, which a choice on validation data must not look at): see
-        `open_set`, by the distance to the nearest species centroid of train.
+        differ and over all. ``open_set_auroc`` and ``open_set_fpr95`` (test split only: the
+        unseen are test photos, at which no choice on validation data may look): see `auroc` and
+        `fpr95`; strange is what is far from the nearest species centroid of train.
 
         Without spaces, from logits: ``classifier_accuracy``, ``calibration_error``, ``nll`` and
         ``brier``; on another split than val also ``calibration_error_scaled``, after division by
@@ -76,17 +76,12 @@ def evaluate(embeddings, labels, split="test", groups=None):
         test, test_labels = _samples(embeddings, labels, split, suffix)
         values["n_test"] = len(test)
         own_groups = None if groups is None else np.asarray(groups)[embeddings[f"{split}_index"]]
-        arguments = train, train_labels, test, test_labels
-        measures = (
-            _centroid_measures(*arguments, own_groups)
-            | _classifier_measures(*arguments)
-            | _structure_measures(test, test_labels)
-        )
+        values |= _centroid_measures(train, train_labels, test, test_labels, suffix, own_groups)
+        values |= _classifier_measures(train, train_labels, test, test_labels, suffix)
+        values |= _structure_measures(test, test_labels, suffix)
         if split == "test" and len(embeddings.get("unseen", ())):
             unseen, _ = _samples(embeddings, labels, "unseen", suffix)
-            measures |= _open_set_measures(train, train_labels[:, 0], test, unseen)
-        # The suffix stands before how a measure was taken: genus_outliers_encoder_test_centroids.
-        values |= {name.format(suffix): value for name, value in measures.items()}
+            values |= _open_set_measures(train, train_labels[:, 0], test, unseen, suffix)
     if f"{split}_logits" in embeddings:
         values |= _calibration_measures(embeddings, labels[:, 0], split)
     return values
@@ -116,51 +111,51 @@ def _samples(embeddings, labels, split, suffix):
     return vectors, labels[index]
 
 
-def _centroid_measures(train, train_labels, test, test_labels, groups):
+def _centroid_measures(train, train_labels, test, test_labels, suffix, groups):
     """Outliers of the levels above species; accuracy and mistakes at species."""
     measures = {}
     sources = {"": (train, train_labels), "_test_centroids": (test, test_labels)}
-    for l, level in list(enumerate(LEVELS[: test_labels.shape[1]]))[1:]:
+    for l, level in enumerate(LEVELS[1 : test_labels.shape[1]], start=1):
         for centroids, (source, source_labels) in sources.items():
             out = nearest_centroid_outliers(source, source_labels[:, l], test, test_labels[:, l])
-            measures[f"{level}_outliers{{}}{centroids}"] = int(out.sum())
-            measures |= _rate(f"{level}_outlier_rate{{}}{centroids}", out, groups)
+            measures[f"{level}_outliers{suffix}{centroids}"] = int(out.sum())
+            measures |= _rate(f"{level}_outlier_rate{suffix}{centroids}", out, groups)
     nearest = nearest_centroid(train, train_labels[:, 0], test)
-    measures |= _rate("species_accuracy{}", nearest == test_labels[:, 0], groups)
+    measures |= _rate(f"species_accuracy{suffix}", nearest == test_labels[:, 0], groups)
     species, first = np.unique(train_labels[:, 0], return_index=True)
     lineage = train_labels[first]  # of each species, (C, L)
     distance = taxonomic_distance(lineage[np.searchsorted(species, nearest)], test_labels)
     mistakes = distance[distance > 0]
-    measures["mistake_severity{}"] = float(mistakes.mean()) if len(mistakes) else None
-    measures["mean_taxonomic_distance{}"] = float(distance.mean())
+    measures[f"mistake_severity{suffix}"] = float(mistakes.mean()) if len(mistakes) else None
+    measures[f"mean_taxonomic_distance{suffix}"] = float(distance.mean())
     return measures
 
 
-def _classifier_measures(train, train_labels, test, test_labels):
+def _classifier_measures(train, train_labels, test, test_labels, suffix):
     knn = knn_predictions(train, train_labels, test)  # (N, L)
     measures = {}
     for l, level in enumerate(LEVELS[: test_labels.shape[1]]):
         linear = linear_predictions(train, train_labels[:, l], test)
-        measures[f"{level}_knn_accuracy{{}}"] = float((knn[:, l] == test_labels[:, l]).mean())
-        measures[f"{level}_linear_accuracy{{}}"] = float((linear == test_labels[:, l]).mean())
+        measures[f"{level}_knn_accuracy{suffix}"] = float((knn[:, l] == test_labels[:, l]).mean())
+        measures[f"{level}_linear_accuracy{suffix}"] = float((linear == test_labels[:, l]).mean())
     return measures
 
 
-def _structure_measures(test, test_labels):
+def _structure_measures(test, test_labels, suffix):
     measures = {}
     map_at_r, recall_at_1 = retrieval(test, test_labels)
     for l, level in enumerate(LEVELS[: test_labels.shape[1]]):
-        measures[f"{level}_map_at_r{{}}"] = map_at_r[l]
-        measures[f"{level}_recall_at_1{{}}"] = recall_at_1[l]
-        measures[f"{level}_silhouette{{}}"] = silhouette(test, test_labels[:, l])
+        measures[f"{level}_map_at_r{suffix}"] = map_at_r[l]
+        measures[f"{level}_recall_at_1{suffix}"] = recall_at_1[l]
+        measures[f"{level}_silhouette{suffix}"] = silhouette(test, test_labels[:, l])
     return measures
 
 
-def _open_set_measures(train, species, test, unseen):
+def _open_set_measures(train, species, test, unseen, suffix):
     known, unknown = (centroid_distance(train, species, vectors) for vectors in (test, unseen))
     return {
-        "open_set_auroc{}": open_set.auroc(known, unknown),
-        "open_set_fpr95{}": open_set.fpr95(known, unknown),
+        f"open_set_auroc{suffix}": open_set.auroc(known, unknown),
+        f"open_set_fpr95{suffix}": open_set.fpr95(known, unknown),
     }
 
 
