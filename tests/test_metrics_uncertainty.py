@@ -52,7 +52,8 @@ def test_groups_of_one_change_nothing_and_missing_ones_stand_alone(rng):
     values = rng.random(30)
     expected = metrics.bootstrap_interval(values)
     assert metrics.bootstrap_interval(values, groups=np.arange(30)) == expected
-    assert metrics.bootstrap_interval(values, groups=[None] * 30) == expected
+    for missing in (None, "", np.nan):
+        assert metrics.bootstrap_interval(values, groups=[missing] * 30) == expected
     assert metrics.bootstrap_interval(values, groups=["one"] * 30) == pytest.approx(
         [values.mean()] * 2
     )

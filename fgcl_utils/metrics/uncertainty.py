@@ -25,8 +25,8 @@ def bootstrap_interval(values, confidence=0.95, n_resamples=2000, seed=0, groups
         In (0, 1).
     n_resamples, seed : int
     groups : array (N,), optional
-        Samples with equal values are drawn together. A missing value (None or NaN) is a group of
-        its own.
+        Samples with equal values are drawn together. A missing value (None, NaN or "") is a
+        group of its own.
 
     Returns
     -------
@@ -139,7 +139,8 @@ def _group_codes(groups, n):
     """Codes 0, 1, ... of the groups of `n` samples; every missing one is a group of its own."""
     if len(groups) != n:
         raise ValueError(f"{len(groups)} groups for {n} values: give one group a value")
-    codes, names = pd.factorize(np.asarray(groups))
+    groups = np.asarray(groups, dtype=object)
+    codes, names = pd.factorize(np.where(groups == "", None, groups))
     missing = codes < 0
     codes[missing] = len(names) + np.arange(missing.sum())
     return codes
