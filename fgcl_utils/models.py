@@ -1,4 +1,4 @@
-"""A timm encoder and what is trained on top of it: a classifier (CE) or a projection head.
+"""A timm encoder and what is trained on top of it: a projection head, a classifier, or both.
 
 Any image encoder of timm works by its name. Two more are registered here, in timm's own way and
 with timm's own classes: a ViT and a Swin small enough to be trained from scratch on a CPU.
@@ -71,48 +71,50 @@ def _untrained(cls, pretrained, defaults, kwargs):
 
 
 class Model(nn.Module):
-    """Encoder with a head; images in, pooled features and head outputs out.
+    """Encoder, projection head and classifier; both of them act on the encoder's features.
 
     Parameters
     ----------
     encoder : nn.Module
         timm model without classifier: (N, 3, S, S) → (N, F).
     head : nn.Module
-        (N, F) → (N, C) logits, or (N, D) projections.
+        (N, F) → (N, D) projections.
+    classifier : nn.Module or None
+        (N, F) → (N, C) logits.
     mean, std : sequence of 3 floats
         What the encoder expects its pixels to be normalised with.
-    embeds_features : bool
-        Whether the embedding is the encoder's features (CE) or the head's output.
     """
 
-    def __init__(self, encoder, head, mean, std, embeds_features):
+    def __init__(self, encoder, head, classifier, mean, std):
         super().__init__()
         self.encoder = encoder
         self.head = head
-        self.embeds_features = embeds_features
+        self.classifier = classifier
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images):
-        """Features (N, F) and outputs (N, C or D) of float images (N, 3, S, S) in [0, 1]."""
-        features = self.encoder((images - self.mean) / self.std)  # (N, F)
-        return features, self.head(features)
+        """Features (N, F), projections (N, D) and logits (N, C) of images (N, 3, S, S) in [0, 1].
 
-    def embedding(self, features, outputs):
-        """The normalised vector that the loss acts on; for CE the encoder's features."""
-        return normalize((features if self.embeds_features else outputs).float(), dim=1)
+        Without a classifier the logits are None; without a head the projections are the features.
+        """
+        features = self.encoder((images - self.mean) / self.std)  # (N, F)
+        logits = None if self.classifier is None else self.classifier(features)
+        return features, self.head(features), logits
+
+
+def embedding(projections):
+    """The unit vectors that the contrastive losses act on, float32 (N, D); for CE the features'."""
+    return normalize(projections.float(), dim=1)
 
 
 def build_model(
-    method, n_species, *, model_name, image_size, weights="none", head="mlp", projection_dim=128
+    *, model_name, image_size, weights="none", head="none", projection_dim=128, n_classes=0
 ):
-    """The model that `method` trains.
+    """An encoder with a projection head, a classifier, or both.
 
     Parameters
     ----------
-    method : {"ce", "supcon", "hcl"}
-    n_species : int
-        Number of classes of the CE classifier.
     model_name : str
         Name of a timm model.
     image_size : int
@@ -120,8 +122,11 @@ def build_model(
     weights : str
         ``none``, ``pretrained`` (timm's hub) or the path of a timm state dict.
     head : {"none", "linear", "mlp"}
-        Projection head of SupCon and HCL.
+        Projection head.
     projection_dim : int
+        Its outputs.
+    n_classes : int
+        Outputs of the classifier; 0 for none.
 
     Returns
     -------
@@ -136,11 +141,9 @@ def build_model(
     config = resolve_model_data_config(encoder)
     with torch.no_grad():  # num_features is not the pooled width for every timm model
         width = encoder.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
-    if method == "ce":
-        top = nn.Linear(width, n_species)
-    else:
-        top = projection_head(head, width, projection_dim)
-    return Model(encoder, top, config["mean"], config["std"], embeds_features=method == "ce")
+    projection = projection_head(head, width, projection_dim)
+    classifier = nn.Linear(width, n_classes) if n_classes else None
+    return Model(encoder, projection, classifier, config["mean"], config["std"])
 
 
 def projection_head(kind, width, dim):

@@ -42,7 +42,7 @@ NOTEBOOKS = {"ce": "01_ce_baseline", "supcon": "02_supcon", "hcl": "03_hcl"}
 # again after its data moved or on another number of loader processes.
 _NEVER_IDENTITY = {"run_name", "data_root", "num_workers", "map_method"}
 _HCL_ONLY = {"soft_weight", "normalization"}
-_CONTRASTIVE_ONLY = {"temperature", "head", "projection_dim"}
+_CONTRASTIVE_ONLY = {"temperature", "head", "projection_dim", "ce_weight"}
 _NOT_IDENTITY = {
     "ce": _NEVER_IDENTITY | _HCL_ONLY | _CONTRASTIVE_ONLY,
     "supcon": _NEVER_IDENTITY | _HCL_ONLY,
@@ -96,6 +96,8 @@ class Settings:
         AdamW's; the rate is the peak of a warm-up and a cosine.
     temperature : float
         τ of SupCon and HCL.
+    ce_weight : float
+        Weight of a cross-entropy on the encoder's features, added to SupCon or HCL; 0 for none.
     soft_weight : float
         HCL's weight of a pair that shares the genus only, 0 (SupCon) to 1.
     normalization : {"level", "pair"}
@@ -134,6 +136,7 @@ class Settings:
     learning_rate: float = _number(1e-3, 0, open_low=True)
     weight_decay: float = _number(0.05, 0)
     temperature: float = _number(0.1, 0, open_low=True)
+    ce_weight: float = _number(0.0, 0, 1000)
     soft_weight: float = _number(0.3, 0, 1)
     normalization: str = _choice("level", "pair", "level")
     seed: int = _number(0, 0, 2**31 - 1)

@@ -5,7 +5,7 @@ import safetensors.torch
 import timm
 import torch
 
-from fgcl_utils.models import ModelError, build_encoder, build_model
+from fgcl_utils.models import ModelError, build_encoder, build_model, embedding
 
 
 @pytest.mark.parametrize(
@@ -21,36 +21,34 @@ from fgcl_utils.models import ModelError, build_encoder, build_model
     ],
 )
 def test_encoders_take_the_image_size(model_name, image_size):
-    model = build_model("hcl", 5, model_name=model_name, image_size=image_size, projection_dim=16)
-    features, projections = model(torch.rand(2, 3, image_size, image_size))
+    model = build_model(model_name=model_name, image_size=image_size, head="mlp", projection_dim=16)
+    features, projections, logits = model(torch.rand(2, 3, image_size, image_size))
     assert features.ndim == 2
     assert projections.shape == (2, 16)
+    assert logits is None
     projections.square().sum().backward()
 
 
 @pytest.mark.parametrize(("head", "width"), [("none", 64), ("linear", 16), ("mlp", 16)])
 def test_heads(head, width):
     model = build_model(
-        "supcon", 5, model_name="vit_demo_patch8_64", image_size=64, head=head, projection_dim=16
+        model_name="vit_demo_patch8_64", image_size=64, head=head, projection_dim=16, n_classes=5
     )
-    features, outputs = model(torch.rand(2, 3, 64, 64))
-    assert outputs.shape == (2, width)
-    torch.testing.assert_close(
-        model.embedding(features, outputs), torch.nn.functional.normalize(outputs)
-    )
+    features, projections, logits = model(torch.rand(2, 3, 64, 64))
+    assert projections.shape == (2, width)
+    torch.testing.assert_close(embedding(projections).norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(logits, model.classifier(features))
 
 
-def test_the_embedding_of_ce_is_the_encoder():
-    model = build_model("ce", 5, model_name="vit_demo_patch8_64", image_size=64)
-    features, logits = model(torch.rand(2, 3, 64, 64))
+def test_without_a_head_the_embedding_is_the_encoder_s():
+    model = build_model(model_name="vit_demo_patch8_64", image_size=64, n_classes=5)
+    features, projections, logits = model(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, 5)
-    torch.testing.assert_close(
-        model.embedding(features, logits), torch.nn.functional.normalize(features)
-    )
+    torch.testing.assert_close(embedding(projections), torch.nn.functional.normalize(features))
 
 
 def test_pixels_are_normalised_as_the_model_expects():
-    model = build_model("ce", 5, model_name="vit_demo_patch8_64", image_size=64).eval()
+    model = build_model(model_name="vit_demo_patch8_64", image_size=64).eval()
     seen = []
     model.encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     model(torch.full((1, 3, 64, 64), 0.75))

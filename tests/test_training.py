@@ -1,5 +1,7 @@
 """The loop: seeded, resumable to the bit, finished runs loaded instead of repeated."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,10 +157,27 @@ def test_learning_lowers_the_loss(root):
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
+def test_cross_entropy_may_be_added(root):
+    settings = Settings(**(SMALL | {"ce_weight": 2.0, "run_name": "both"}))
+    run = training.train(settings, "hcl", runs.load_dataset(settings))
+    assert run["embeddings"]["test_logits"].shape[1] == 12
+    assert 0 <= run["metrics"]["classifier_accuracy"] <= 1
+    labels = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0]])
+    projections, logits = torch.randn(4, 8), torch.randn(4, 12)
+    losses = {
+        weight: training.loss_for(dataclasses.replace(settings, ce_weight=weight), "hcl")(
+            projections, logits, labels
+        )
+        for weight in (0.0, 2.0)
+    }
+    cross_entropy = torch.nn.functional.cross_entropy(logits, labels[:, 0])
+    torch.testing.assert_close(losses[2.0], losses[0.0] + 2 * cross_entropy)
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice(root, settings, monkeypatch):
     data = runs.load_dataset(settings)
     monkeypatch.setattr(
-        training, "loss_for", lambda *_: lambda outputs, labels: outputs.sum() * float("nan")
+        training, "loss_for", lambda *_: lambda z, logits, labels: logits.sum() * float("nan")
     )
     with pytest.raises(FloatingPointError, match="ce loss is nan in epoch 1: try a lower learning"):
         training.train(settings, "ce", data)
@@ -184,7 +203,7 @@ def test_learning_rate_warms_up_and_decays_to_zero():
 def test_weights_decay_but_biases_and_norms_do_not(settings):
     from fgcl_utils.models import build_model
 
-    model = build_model("hcl", 5, model_name="vit_demo_patch8_64", image_size=64)
+    model = build_model(model_name="vit_demo_patch8_64", image_size=64, head="mlp")
     decayed, kept = training._parameter_groups(model, 0.05)
     names = {id(p): name for name, p in model.named_parameters()}
     assert {names[id(p)] for p in kept["params"]} >= {"encoder.pos_embed", "head.0.bias"}
