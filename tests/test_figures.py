@@ -250,24 +250,41 @@ def evaluation():
 
 def test_the_papers_percentages_follow_from_its_counts(evaluation):
     paper = figures.results_table(evaluation, "synthetic").data["paper (DF20-Mini)"]
-    assert paper["genus outliers"].tolist() == [725, 423, 201]
-    assert [f"{100 * x:.1f}" for x in paper["rate"]] == ["19.9", "11.6", "5.5"]
-    assert [f"{100 * x:.1f}" for x in paper["change"][1:]] == ["-41.7", "-72.3"]
+    assert paper["genus outliers"].tolist() == ["725 (19.9%)", "423 (11.6%)", "201 (5.5%)"]
+    assert paper["change"].tolist() == ["", "−42%", "−72%"]
 
 
 def test_results_table_sets_ours_beside_the_paper(evaluation):
     styler = figures.results_table(evaluation, "<b>synthetic")
     ours = styler.data["ours (<b>synthetic)"]
     assert ours.index.tolist() == ["CE", "SupCon", "HCL"]
-    assert ours["change"].tolist()[1:] == pytest.approx([-0.25, -0.75])
+    assert ours["genus outliers"].tolist() == ["160 (20.0%)", "120 (15.0%)", "40 (5.0%)"]
+    assert ours["change"].tolist() == ["", "−25%", "−75%"]
+    assert ours["species accuracy"].tolist() == ["50.0%"] * 3
     page = styler.to_html()
-    assert "−75.0%" in page and "nan" not in page and "<b>" not in page
+    assert "nan" not in page and "<b>" not in page
+
+
+def test_results_table_shows_the_mean_of_the_seeds_and_recorded_data(evaluation):
+    evaluation["seeds"] = {
+        m: [values | {"seed": s, "genus_outlier_rate": rate} for s, rate in enumerate((0.1, 0.3))]
+        for m, values in evaluation["methods"].items()
+    }
+    measures = {"genus_outliers": 10, "genus_outlier_rate": 0.1, "species_accuracy": 0.8}
+    means = {name: {"mean": value, "low": None, "high": None} for name, value in measures.items()}
+    plain = {"method": "ce", "overrides": {}, "seeds": [0, 1, 2], "test": means}
+    groups = {"ce": plain, "ce_head": plain | {"overrides": {"head": "none"}, "test": None}}
+    table = figures.results_table(evaluation, "synthetic", {"Grocery": {"groups": groups}}).data
+    columns = table.columns.get_level_values(0).unique().tolist()
+    assert columns == ["ours (synthetic, 2 seeds)", "ours (Grocery, 3 seeds)", "paper (DF20-Mini)"]
+    assert table["ours (synthetic, 2 seeds)", "genus outliers"]["CE"] == "160 (20.0%)"
+    assert table["ours (Grocery, 3 seeds)", "genus outliers"].tolist() == ["10 (10.0%)", "", ""]
 
 
 def test_results_table_without_a_baseline_claims_no_change(evaluation):
     del evaluation["methods"]["ce"]
     table = figures.results_table(evaluation, "synthetic").data
-    assert table["ours (synthetic)"]["change"].isna().all()
+    assert set(table["ours (synthetic)"]["change"]) == {""}
 
 
 def test_outlier_readings_draw_each_rate_with_its_interval(evaluation):

@@ -21,24 +21,40 @@ from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 
+def read_file(env, file):
+    """Return the content of ``results/<file>``; LookupError names the command that makes it."""
+    source = Path(env.srcdir, "results", file)
+    env.note_dependency(str(source))
+    if not source.is_file():
+        raise LookupError(f"results/{file} does not exist; {maker(env.srcdir, file)} writes it")
+    return json.loads(source.read_text(encoding="utf-8"))
+
+
+def maker(root, file):
+    """Return the command that writes ``results/<file>``, after the file it is named for."""
+    name = Path(file).stem
+    if Path(root, "experiments", f"{name}.yaml").is_file():
+        return f"`make experiment NAME={name}`"
+    if Path(root, "profiles", f"{name}.yaml").is_file():
+        return f"`make study PROFILE={name}`"
+    return f"`make bench-{name.split('_')[0]}`"  # loss_cpu.json comes from benchmarks/loss.py
+
+
 def read_entry(env, file, path):
     """Return the entry of ``results/<file>`` at a dotted path, such as ``tables.speed.rows.0``.
 
     Raises LookupError with what is missing and the command that makes it.
     """
-    source = Path(env.srcdir, "results", file)
-    env.note_dependency(str(source))
-    # Named after the benchmark that writes it: loss_cpu.json comes from benchmarks/loss.py.
-    command = f"`make bench-{Path(file).stem.split('_')[0]}` writes it"
-    if not source.is_file():
-        raise LookupError(f"results/{file} does not exist; {command}")
-    entry = json.loads(source.read_text(encoding="utf-8"))
+    entry = read_file(env, file)
     for depth, key in enumerate(path.split(".")):
         try:
             entry = entry[int(key) if isinstance(entry, list) else key]
         except (LookupError, TypeError, ValueError):
             found = ".".join(path.split(".")[: depth + 1])
-            raise LookupError(f"results/{file} has no entry '{found}'; {command}") from None
+            command = maker(env.srcdir, file)
+            raise LookupError(
+                f"results/{file} has no entry '{found}'; {command} writes it"
+            ) from None
     return entry
 
 

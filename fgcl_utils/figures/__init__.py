@@ -32,12 +32,13 @@ from fgcl_utils.figures.evaluation import (
 from fgcl_utils.figures.experiments import gain_curves, gain_map, pareto
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
-from fgcl_utils.figures.repeats import mean_interval, measures_table, seeds
+from fgcl_utils.figures.repeats import mean_interval, mean_texts, measures_table, seeds
 from fgcl_utils.figures.style import (
     METHOD_NAMES,
     OKABE_ITO,
     BookRenderer,
     genus_styles,
+    to_html,
     use_book_renderer,
 )
 
@@ -59,6 +60,7 @@ __all__ = [
     "interactive_maps",
     "long_tail",
     "mean_interval",
+    "mean_texts",
     "measures_table",
     "mistakes",
     "outlier_readings",
@@ -70,6 +72,7 @@ __all__ = [
     "seeds",
     "species_per_genus",
     "static_maps",
+    "to_html",
     "training_curves",
     "use_book_renderer",
     "view_pairs",

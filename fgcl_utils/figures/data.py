@@ -48,7 +48,8 @@ def long_tail(table: pd.DataFrame) -> go.Figure:
     counts = pd.crosstab(table["species"], table["split"])
     counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
     figure = go.Figure()
-    for split, style in zip(("train", "val", "test"), genus_styles("abc").values(), strict=True):
+    splits = "train", "val", "test", "unseen"
+    for split, style in zip(splits, genus_styles(range(4)).values(), strict=True):
         if split not in counts:
             continue
         present = counts[split] > 0  # a logarithmic axis has no place for 0

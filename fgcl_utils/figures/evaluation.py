@@ -16,6 +16,7 @@ from fgcl_utils.figures.style import (
     FAINT,
     GREY,
     METHOD_NAMES,
+    NO_WRAP,
     OKABE_ITO,
     WIDTH,
     genus_styles,
@@ -115,15 +116,15 @@ def results_table(
     Returns
     -------
     Styler
-        Formatted for display; the bare numbers are its `.data`. A change is that of the outlier
-        rate against CE's, NaN where CE has no outliers or was not run.
+        Outliers with their share of the test photos, and a change: that of this share against
+        CE's, empty where CE has no outliers or was not run.
     """
     runs = evaluation.get("seeds") or {m: [run] for m, run in evaluation["methods"].items()}
     blocks = {dataset: ({m: pd.DataFrame(r)[_HEADLINE].mean() for m, r in runs.items()}, runs)}
     for name, result in (recorded or {}).items():
-        plain_groups = [g for g in result["groups"].values() if not g["overrides"]]
-        means = {g["method"]: {k: g["test"][k]["mean"] for k in _HEADLINE} for g in plain_groups}
-        blocks[name] = means, {g["method"]: g["seeds"] for g in plain_groups}
+        groups = {g["method"]: g for g in result["groups"].values() if not g["overrides"]}
+        means = {m: {k: g["test"][k]["mean"] for k in _HEADLINE} for m, g in groups.items()}
+        blocks[name] = means, {m: g["seeds"] for m, g in groups.items()}
     order = in_order(method for means, _ in blocks.values() for method in means)
     columns = {}
     for name, (means, seeds) in blocks.items():
@@ -131,16 +132,10 @@ def results_table(
     paper = pd.DataFrame({"genus_outliers": pd.Series(PAPER_OUTLIERS, dtype=float).reindex(order)})
     paper["genus_outlier_rate"] = paper["genus_outliers"] / PAPER_TEST_PHOTOS
     columns |= _block("paper (DF20-Mini)", paper)
-    table = pd.DataFrame(columns).rename(index=METHOD_NAMES)
-    formats = {
-        "genus outliers": _count,
-        "rate": "{:.1%}",
-        "change": _signed_percent,
-        "species accuracy": "{:.1%}",
-    }
+    table = pd.DataFrame(columns, index=order).rename(index=METHOD_NAMES)
     return (
-        table.style.format({column: formats[column[1]] for column in table}, na_rep="")
-        .format_index(escape="html", axis=1)
+        table.style.format_index(escape="html", axis=1)
+        .set_table_styles([*NO_WRAP, {"selector": "th, td", "props": "padding-inline: 0.4rem"}])
         # The theme lays a light sheet under every other HTML output in its dark mode.
         .set_table_attributes('class="dataframe"')
     )
@@ -150,38 +145,34 @@ _HEADLINE = ["genus_outliers", "genus_outlier_rate", "species_accuracy"]
 
 
 def _block(title: str, means: pd.DataFrame) -> dict:
-    """The columns of one data set, means being a row a method."""
+    """The columns of one data set as texts; of `means`, a row a method."""
+    rates = means["genus_outlier_rate"]
+    outliers = zip(means["genus_outliers"], rates, strict=True)
     columns = {
-        (title, "genus outliers"): means["genus_outliers"],
-        (title, "rate"): means["genus_outlier_rate"],
-        (title, "change"): _change(means["genus_outlier_rate"]),
+        "genus outliers": ["" if np.isnan(n) else f"{n:,.0f} ({r:.1%})" for n, r in outliers],
+        "change": _texts(_change(rates), "+.0%"),
     }
     if "species_accuracy" in means:  # the paper has none
-        columns[title, "species accuracy"] = means["species_accuracy"]
-    return columns
+        columns["species accuracy"] = _texts(means["species_accuracy"], ".1%")
+    return {(title, name): pd.Series(texts, means.index) for name, texts in columns.items()}
+
+
+def _texts(values: pd.Series, form: str) -> list[str]:
+    return ["" if np.isnan(v) else format(v, form).replace("-", "−") for v in values]
 
 
 def _mean_of(seeds: Mapping[str, Sequence]) -> str:
-    """What the mean is over, if it is one."""
+    """Over how many seeds the mean is, if it is one."""
     counts = sorted({len(of_method) for of_method in seeds.values()})
     if counts == [1]:
         return ""
-    return f", mean of {' to '.join(map(str, dict.fromkeys([counts[0], counts[-1]])))} seeds"
+    return f", {' to '.join(map(str, dict.fromkeys([counts[0], counts[-1]])))} seeds"
 
 
-def _change(values: pd.Series) -> pd.Series:
-    """Relative to CE's value, and nothing for CE itself."""
-    reference = values.get("ce", np.nan)
-    return (values / reference - 1 if reference else values * np.nan).drop("ce", errors="ignore")
-
-
-def _count(value: float) -> str:
-    """Whole numbers plain, means over several seeds with one digit."""
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-
-
-def _signed_percent(value: float) -> str:
-    return f"{value:+.1%}".replace("-", "−")
+def _change(rates: pd.Series) -> pd.Series:
+    """Relative to CE's rate; NaN for CE itself, and where CE has none."""
+    reference = rates.get("ce", np.nan)
+    return (rates / reference - 1 if reference else rates * np.nan).mask(rates.index == "ce")
 
 
 # The paper leaves open in which space and against whose centroids it counts.
@@ -262,61 +253,61 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
             orientation="h",
             name=plain(name),
             marker={"color": color},
-            text=[f"{value:.1%}" if value >= 0.04 else "" for value in share],
-            textposition="inside",
+            text=[f"{value:.1%}" for value in share],
+            # The last share, in which the methods differ most, is often too narrow for its number.
+            textposition="outside" if name == names[-1] else "inside",
             insidetextanchor="middle",
             textangle=0,
             hovertemplate=f"{plain(name)}: %{{x:.1%}}<extra></extra>",
         )
     figure.update_layout(
-        template="fgcl", barmode="stack", bargap=0.3, height=130 + 50 * len(methods),
-        legend={"traceorder": "normal"},
+        template="fgcl", barmode="stack", bargap=0.3, height=150 + 50 * len(methods),
+        legend={"traceorder": "normal", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
-    figure.update_xaxes(tickformat="~%", range=(0, 1), title="share of the test photos")
+    figure.update_xaxes(tickformat="~%", range=(0, 1.1), title="share of the test photos")
     figure.update_yaxes(showgrid=False, ticks="")
     return figure
 
 
-def comparison_table(comparison: pd.DataFrame) -> Styler:
+def comparison_table(comparisons: Mapping[str, pd.DataFrame]) -> Styler:
     """Paired tests between methods on the same samples.
 
     Parameters
     ----------
-    comparison : DataFrame
-        As from `metrics.compare`: a, b, only_a, only_b, p_value, difference, low, high.
+    comparisons : mapping of str to DataFrame
+        What was counted, such as "genus outliers", and the tests as from `metrics.compare`: a, b,
+        only_a, only_b, p_value, difference, low, high.
     """
+    tests = pd.concat(comparisons)
     pairs = [
         " − ".join(METHOD_NAMES.get(method, str(method)) for method in pair)
-        for pair in zip(comparison["a"], comparison["b"], strict=True)
+        for pair in zip(tests["a"], tests["b"], strict=True)
     ]
-    interval = [
-        f"{100 * low:+.1f} to {100 * high:+.1f}".replace("-", "−")
-        for low, high in zip(comparison["low"], comparison["high"], strict=True)
-    ]
+    ends = zip(_points(tests["low"]), _points(tests["high"]), strict=True)
     table = pd.DataFrame(
         {
-            "only the first": comparison["only_a"].to_numpy(),
-            "only the second": comparison["only_b"].to_numpy(),
-            "p (McNemar)": comparison["p_value"].to_numpy(),
-            "difference, points": 100 * comparison["difference"].to_numpy(),
-            "95 % interval": interval,
+            "only the first": tests["only_a"].to_numpy(),
+            "only the second": tests["only_b"].to_numpy(),
+            "p (McNemar)": [p_text(p) for p in tests["p_value"]],
+            "difference, points": _points(tests["difference"]),
+            "95 % interval": [f"{low} to {high}" for low, high in ends],
         },
-        index=pairs,
+        index=pd.MultiIndex.from_arrays([tests.index.get_level_values(0), pairs]),
     )
     return (
-        table.style.format({"p (McNemar)": p_text, "difference, points": _signed_points})
-        .format_index(escape="html")
+        table.style.format_index(escape="html")
+        .set_table_styles([*NO_WRAP, {"selector": "th.level0", "props": "vertical-align: top"}])
         .set_table_attributes('class="dataframe"')
     )
+
+
+def _points(fractions: pd.Series) -> list[str]:
+    return [f"{100 * value:+.1f}".replace("-", "−") for value in fractions]
 
 
 def p_text(p: float) -> str:
     """A p-value as one writes it: "0.034", "< 0.001"."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _signed_points(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
 
 
 def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
@@ -366,7 +357,7 @@ def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
     figure.update_layout(template="fgcl", height=470, bargap=0.15)
     figure.update_xaxes(tickformat="~%", range=(0, 1))
     figure.update_xaxes(title="confidence in the predicted species", row=2)
-    figure.update_yaxes(title="of them right", tickformat="~%", range=(0, 1), row=1)
+    figure.update_yaxes(title="share right", tickformat="~%", range=(0, 1), row=1)
     figure.update_yaxes(title="photos", row=2)
     return figure
 

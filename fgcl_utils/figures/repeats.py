@@ -9,12 +9,12 @@ from pandas.io.formats.style import Styler
 from plotly.subplots import make_subplots
 from scipy import stats
 
-from fgcl_utils.figures.measures import SPACES, Measure, measure
-from fgcl_utils.figures.style import GREY, METHOD_NAMES, in_order, method_styles, plain
+from fgcl_utils.figures.measures import MEASURES, SPACES, Measure
+from fgcl_utils.figures.style import GREY, METHOD_NAMES, NO_WRAP, in_order, method_styles, plain
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of a few runs and the ends of its interval by Student's t; NaN ends for a single run.
+    """Mean of a few runs and the ends of its interval by Student's t; NaN where undefined.
 
     Parameters
     ----------
@@ -23,17 +23,37 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
         In (0, 1).
     """
     values = np.asarray(values, dtype=np.float64)
-    mean = float(values.mean())
+    mean = float(values.mean()) if len(values) else np.nan
     if len(values) < 2:
         return mean, np.nan, np.nan
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
     return mean, float(mean - reach), float(mean + reach)
 
 
+def mean_texts(table: pd.DataFrame, name: str) -> dict[str, str]:
+    """A measure of every method in words, such as {"ce": "17.5 ± 3.9%"}.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a run: method and the measure, as in metrics.json.
+    name : str
+        Its column.
+    """
+    texts = {}
+    for method in in_order(table["method"]):
+        mean, _, high = mean_interval(table.loc[table["method"] == method, name].dropna())
+        texts[method] = MEASURES[name].text(mean, high - mean)
+    return texts
+
+
 def seeds(
     table: pd.DataFrame, measures: Sequence[str] = ("genus_outlier_rate", "species_accuracy")
 ) -> go.Figure:
     """Every run as a point, those with the same seed joined, beside the mean of each method.
+
+    The mean has its 95 % interval over seeds. A single run has none; where the table knows it, the
+    interval over test photos is drawn instead.
 
     Parameters
     ----------
@@ -47,15 +67,15 @@ def seeds(
     ValueError
         If the table lacks one of them.
     """
-    if missing := [name for name in measures if name not in table or measure(name) is None]:
+    if missing := [name for name in measures if name not in table or name not in MEASURES]:
         raise ValueError(f"seeds: no measure {missing[0]!r} in the columns {', '.join(table)}")
     columns = min(2, len(measures))
     rows = -(-len(measures) // columns)
-    shown = [measure(name) for name in measures]
+    shown = [MEASURES[name] for name in measures]
     figure = make_subplots(
         rows, columns,
-        subplot_titles=[f"{m.name}, {m.space}" for m in shown],
-        horizontal_spacing=0.1, vertical_spacing=0.28 / rows,
+        subplot_titles=[f"{m.name}<br>({m.space})" for m in shown],
+        horizontal_spacing=0.1, vertical_spacing=0.34 / rows,
     )  # fmt: skip
     for panel, (name, m) in enumerate(zip(measures, shown, strict=True)):
         place = {"row": panel // columns + 1, "col": panel % columns + 1}
@@ -70,7 +90,7 @@ def seeds(
     )
     figure.update_annotations(font_size=13)
     figure.update_layout(
-        template="fgcl", height=70 + 250 * rows, margin_t=50, showlegend=False, hovermode="closest"
+        template="fgcl", height=60 + 270 * rows, margin_t=60, showlegend=False, hovermode="closest"
     )
     return figure
 
@@ -91,6 +111,7 @@ def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scat
         yield go.Scatter(
             x=[places[method]] * len(values), y=values, mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 9},
+            error_y=_over_photos(runs, name),
             text=[f"seed {seed}: {m.text(value)}" for seed, value in values.items()],
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
@@ -107,6 +128,16 @@ def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scat
             )  # fmt: skip
 
 
+def _over_photos(runs: pd.DataFrame, name: str) -> dict | None:
+    """The interval over test photos of a single run, where it is known."""
+    interval = runs.get(f"{name}_interval")
+    if len(runs) != 1 or interval is None or not isinstance(interval.iloc[0], list | tuple):
+        return None
+    low, high = interval.iloc[0]
+    value = runs[name].iloc[0]
+    return {"array": [high - value], "arrayminus": [value - low], "thickness": 1.5, "width": 4}
+
+
 def measures_table(table: pd.DataFrame) -> Styler:
     """All measures of all methods, by the space they are taken in; the best of a row in bold.
 
@@ -115,35 +146,36 @@ def measures_table(table: pd.DataFrame) -> Styler:
     table : DataFrame
         One row a run: method, seed and measures as in metrics.json. Of several seeds, the mean
         stands there with the half-width of its 95 % interval.
-
-    Returns
-    -------
-    Styler
-        Formatted for display; its `.data` are the means.
     """
-    shown = {key: measure(key) for key in table if table[key].notna().any()}
-    shown = {key: m for key, m in shown.items() if m is not None}
-    shown = dict(sorted(shown.items(), key=lambda item: SPACES.index(item[1].space)))
     methods = in_order(table["method"])
-    means, texts = pd.DataFrame(), pd.DataFrame()
-    for key, m in shown.items():
-        values = [table.loc[table["method"] == method, key].dropna() for method in methods]
-        intervals = [mean_interval(v) if len(v) else (np.nan,) * 3 for v in values]
-        means[key] = [mean for mean, _, _ in intervals]
-        texts[key] = [
-            "" if np.isnan(mean) else m.text(mean, high - mean) for mean, _, high in intervals
-        ]
-    best = pd.DataFrame(
-        {key: means[key] == (means[key].max() if m.better == "↑" else means[key].min())
-         for key, m in shown.items()}
-    )  # fmt: skip
-    rows = pd.MultiIndex.from_tuples([(m.space, f"{m.name} {m.better}") for m in shown.values()])
+    texts, styles = {}, {}
+    for key, m in MEASURES.items():
+        if key not in table or table[key].isna().all():
+            continue
+        heading, row = (m.space, SPACES[m.space]), (m.space, f"{m.name} {m.better}")
+        texts.setdefault(heading, [""] * len(methods))
+        styles.setdefault(heading, [""] * len(methods))
+        texts[row] = list(mean_texts(table, key).values())
+        means = table.groupby("method")[key].mean().reindex(methods)
+        best = means.max() if m.better == "↑" else means.min()
+        is_best = (means == best) & (means.count() > 1)
+        styles[row] = np.where(is_best, "font-weight: bold", "").tolist()
     columns = [METHOD_NAMES.get(method, method) for method in methods]
-    means, texts, best = (
-        frame.T.set_axis(rows).set_axis(columns, axis=1) for frame in (means, texts, best)
+    shown = pd.DataFrame.from_dict(texts, orient="index", columns=columns)
+    shown.index = pd.MultiIndex.from_tuples(shown.index)
+    headings = [k for k, (space, name) in enumerate(shown.index) if name == SPACES[space]]
+    return (
+        shown.style.apply(lambda _: np.array(list(styles.values())), axis=None)
+        .hide(axis="index", level=0)
+        .format_index(escape="html", axis=1)
+        .set_table_styles([*NO_WRAP, *_heading_styles(headings)])
+        .set_table_attributes('class="dataframe"')
     )
-    styler = means.style.apply(lambda _: np.where(best, "font-weight: bold", ""), axis=None)
-    for row in rows:
-        for column in columns:
-            styler.format(lambda _, text=texts.loc[row, column]: text, subset=([row], [column]))
-    return styler.format_index(escape="html", axis=1).set_table_attributes('class="dataframe"')
+
+
+def _heading_styles(rows: Sequence[int]) -> list[dict]:
+    """Names of measures in the weight of text, those of the spaces above them set off."""
+    return [{"selector": "tbody th", "props": "font-weight: normal"}] + [
+        {"selector": f"tbody th.row{row}", "props": "font-weight: bold; padding-top: 0.8rem"}
+        for row in rows
+    ]

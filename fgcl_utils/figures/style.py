@@ -95,6 +95,9 @@ pio.templates["fgcl"] = _template()
 # plotly.js 4 offers to upload every figure to a server; ours leave nobody's machine.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 
+# Of tables with intervals: a number stays in one line, the table scrolls instead.
+NO_WRAP = [{"selector": "td, tbody th", "props": "white-space: nowrap"}]
+
 
 class BookRenderer(PlotlyRenderer):
     """Plotly's own mimetype, for JupyterLab, beside plain HTML, for the book.
@@ -115,6 +118,7 @@ def use_book_renderer() -> None:
 
 
 def to_html(figure: go.Figure | dict, post_script: str | None = None) -> str:
+    """A Plotly figure as a piece of a page that has loaded plotly.js."""
     return pio.to_html(
         figure,
         config=CONFIG,
@@ -155,7 +159,8 @@ def method_styles(methods: Iterable[str]) -> dict[str, Style]:
 
 def in_order(methods: Iterable[str]) -> list[str]:
     """The paper's methods in the paper's order, then any others, each once."""
-    return sorted(set(methods), key=[*METHOD_NAMES, *methods].index)
+    given = dict.fromkeys(methods)
+    return [name for name in dict.fromkeys([*METHOD_NAMES, *given]) if name in given]
 
 
 def plain(text: str) -> str:

@@ -1,0 +1,282 @@
+"""Figures of many runs: seeds, measures, paired tests, experiments."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fgcl_utils import figures
+from fgcl_utils.figures.measures import MEASURES
+from fgcl_utils.metrics import compare, evaluate, reliability, taxonomic_distance
+
+METHODS = ("ce", "supcon", "hcl")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def runs(rng):
+    """Two measures of three methods with five seeds each, in no order."""
+    table = pd.DataFrame([(m, s) for m in METHODS for s in range(5)], columns=["method", "seed"])
+    table["genus_outlier_rate"] = rng.random(15)
+    table["species_accuracy"] = rng.random(15)
+    return table.sample(frac=1, random_state=0)
+
+
+def traces(figure, mode):
+    return [trace for trace in figure.data if trace.mode == mode]
+
+
+# ---------------------------------------------------------------------------------- seeds
+
+
+def test_mean_interval_is_students(rng):
+    values = rng.normal(3, 2, 7)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert figures.mean_interval(values) == pytest.approx((values.mean(), *expected))
+    assert np.isnan(figures.mean_interval([1.0])[1:]).all()
+    assert np.isnan(figures.mean_interval([])).all()
+
+
+def test_seeds_draw_every_run_and_join_those_of_a_seed(runs):
+    figure = figures.seeds(runs, ["species_accuracy", "genus_outlier_rate"])
+    for axis, measure in (("x", "species_accuracy"), ("x2", "genus_outlier_rate")):
+        panel = [trace for trace in figure.data if trace.xaxis == axis]
+        lines = [trace for trace in panel if trace.mode == "lines"]
+        assert len(lines) == 5
+        for seed, line in enumerate(lines):
+            run = runs[runs["seed"] == seed].set_index("method").loc[list(METHODS)]
+            assert list(line.x) == [0, 1, 2] and list(line.y) == run[measure].tolist()
+        *_, points, mean = [trace for trace in panel if trace.mode == "markers"]
+        ours = runs.loc[runs["method"] == "hcl", measure]
+        assert sorted(points.y) == sorted(ours)
+        centre, low, high = figures.mean_interval(ours)
+        assert mean.y[0] == pytest.approx(centre)
+        assert mean.error_y.array[0] == pytest.approx(high - centre) == pytest.approx(centre - low)
+
+
+def test_a_single_seed_has_the_interval_of_its_photos_and_no_mean(runs):
+    single = runs[runs["seed"] == 3].copy()
+    single["species_accuracy_interval"] = [[v - 0.1, v + 0.2] for v in single["species_accuracy"]]
+    figure = figures.seeds(single, ["genus_outlier_rate", "species_accuracy"])
+    points = traces(figure, "markers")
+    assert len(points) == 6
+    assert points[0].error_y.array is None
+    assert points[3].error_y.array == pytest.approx([0.2])
+    assert points[3].error_y.arrayminus == pytest.approx([0.1])
+
+
+def test_seeds_refuse_what_was_not_measured(runs):
+    with pytest.raises(ValueError, match="no measure 'genus_map_at_r' in the columns method, seed"):
+        figures.seeds(runs, ["genus_map_at_r"])
+
+
+# ---------------------------------------------------------------------------------- measures
+
+
+def test_every_measure_has_a_name_of_its_own(rng):
+    labels = np.stack([np.arange(40) % 4, np.arange(40) % 4 // 2], axis=1)
+    embeddings = {f"{split}_index": np.arange(40) for split in ("train", "test", "val")}
+    for name in ("train", "test", "val", "unseen"):
+        embeddings[name] = embeddings[f"{name}_encoder"] = rng.normal(size=(40, 5))
+    embeddings["unseen_index"] = np.arange(40)
+    embeddings |= {f"{split}_logits": rng.normal(size=(40, 4)) for split in ("test", "val")}
+    measured = {
+        key
+        for key, value in evaluate(embeddings, labels).items()
+        if not key.endswith("_interval") and not isinstance(value, int)
+    }
+    assert measured - set(MEASURES) == {"calibration_temperature"}
+    shown = [(MEASURES[key].space, MEASURES[key].name) for key in measured & set(MEASURES)]
+    assert len(shown) == len(set(shown))
+
+
+def test_measures_table_marks_the_best_mean(runs):
+    runs["species_silhouette_encoder"] = -runs["genus_outlier_rate"]
+    runs["brier"] = runs["species_accuracy"].where(runs["method"] == "ce")
+    runs["nll"] = np.nan
+    runs["n_test"] = 5
+    styler = figures.measures_table(runs)
+    table = styler.data
+    assert table.columns.tolist() == ["CE", "SupCon", "HCL"]
+    assert table.index.get_level_values(1).tolist() == [
+        "in the embedding", "genus outlier rate ↓", "species accuracy ↑",
+        "in the encoder's features", "species silhouette ↑",
+        "of the classifier", "Brier score ↓",
+    ]  # fmt: skip
+    mean, _, high = figures.mean_interval(runs.loc[runs["method"] == "hcl", "species_accuracy"])
+    cell = table.loc[("embedding", "species accuracy ↑"), "HCL"]
+    assert cell == f"{100 * mean:.1f} ± {100 * (high - mean):.1f}%"
+    assert table.loc[("classifier", "Brier score ↓"), "SupCon"] == ""
+    styler.to_html()
+    means = runs.groupby("method")[["genus_outlier_rate", "species_accuracy"]].mean()
+    order = list(METHODS)
+    bold = {place for place, style in styler.ctx.items() if "bold" in str(style)}
+    fewest, best = means["genus_outlier_rate"].idxmin(), means["species_accuracy"].idxmax()
+    assert bold == {(1, order.index(fewest)), (2, order.index(best)), (4, order.index(fewest))}
+
+
+# ---------------------------------------------------------------------------------- pairs
+
+
+def test_comparison_table_says_each_pair_in_points(rng):
+    outliers = {
+        method: rng.random(200) < share
+        for method, share in zip(METHODS, (0.3, 0.2, 0.1), strict=True)
+    }
+    tests = compare(outliers)
+    table = figures.comparison_table({"genus outliers": tests, "<b>": tests}).data
+    assert table.index.tolist()[:3] == [
+        ("genus outliers", pair) for pair in ("CE − SupCon", "CE − HCL", "SupCon − HCL")
+    ]
+    row = table.loc[("genus outliers", "CE − HCL")]
+    assert row["only the first"] == (outliers["ce"] & ~outliers["hcl"]).sum()
+    difference = 100 * (outliers["ce"].mean() - outliers["hcl"].mean())
+    assert row["difference, points"] == f"{difference:+.1f}"
+    assert "<b>" not in figures.comparison_table({"<b>": tests}).to_html()
+
+
+@pytest.mark.parametrize(("p", "text"), [(0.0312, "0.031"), (0.00099, "< 0.001"), (1.0, "1.000")])
+def test_p_values_as_one_writes_them(p, text):
+    assert figures.p_text(p) == text
+
+
+def test_mistakes_are_shares_of_all_samples(rng):
+    labels = np.stack([np.arange(12), np.arange(12) // 3, np.arange(12) // 6], axis=1)
+    truth = labels[rng.integers(0, 12, 300)]
+    distances = {m: taxonomic_distance(labels[rng.integers(0, 12, 300)], truth) for m in METHODS}
+    figure = figures.mistakes(distances, ["species", "genus", "family"])
+    assert [bar.name for bar in figure.data] == [
+        "right species", "wrong species, right genus", "wrong genus, right family", "wrong family",
+    ]  # fmt: skip
+    assert list(figure.data[0].y) == ["HCL", "SupCon", "CE"], "CE on top"
+    assert sum(np.array(bar.x) for bar in figure.data) == pytest.approx(1)
+    assert figure.data[3].x[2] == pytest.approx((distances["ce"] == 3).mean())
+
+
+def test_reliability_draws_the_bins_that_hold_photos(rng):
+    probabilities = rng.dirichlet(np.ones(4), 300)
+    bins = reliability(probabilities, rng.integers(0, 4, 300))
+    figure = figures.reliability({"as trained": bins, "$x$": bins})
+    diagonal, curve = figure.data[:2]
+    filled = bins[bins["n"] > 0]
+    assert list(diagonal.x) == list(diagonal.y) == [0, 1]
+    assert list(curve.y) == filled["accuracy"].tolist()
+    assert sum(figure.data[2].y) == 300
+    assert figure.data[3].name == "&#36;x&#36;"
+
+
+# ---------------------------------------------------------------------------------- experiments
+
+
+def experiment(runs, **more):
+    """results/<name>.json of (method, overrides, seed, species error, outlier rate) tuples."""
+    groups, rows = {}, []
+    for method, overrides, seed, error, outliers in runs:
+        slug = "_".join([method, *(f"{k}-{v}" for k, v in overrides.items())])
+        measures = {"species_accuracy": 1 - error, "genus_outlier_rate": outliers}
+        means = {k: {"mean": v, "low": None, "high": None} for k, v in measures.items()}
+        group = {"method": method, "label": slug, "overrides": overrides, "seeds": [seed]}
+        groups[slug] = group | {"val": means, "test": {}}
+        row = {"group": slug, "method": method, "seed": seed, "overrides": overrides}
+        rows.append(row | {"val": measures, "test": measures})
+    return {"title": "a trial", "groups": groups, "runs": rows, "settings": {"dials": None}} | more
+
+
+SWEEP = [
+    ("ce", {}, 0, 0.30, 0.20),
+    ("supcon", {}, 0, 0.25, 0.15),
+    ("hcl", {"soft_weight": 0.1}, 0, 0.28, 0.05),
+    ("hcl", {"soft_weight": 0.3}, 0, 0.28, 0.07),
+    ("hcl", {"soft_weight": 0.9}, 0, 0.40, 0.02),
+]
+
+
+def test_pareto_numbers_the_groups_that_nothing_beats():
+    figure = figures.pareto(experiment(SWEEP, headline={"default": "hcl_soft_weight-0.3"}))
+    drawn = {trace.name: (trace.x[0], trace.y[0]) for trace in figure.data}
+    assert list(figure.data[0].x) == pytest.approx([0.25, 0.28, 0.40])
+    assert drawn["2. hcl_soft_weight-0.1"] == pytest.approx((0.28, 0.05))
+    assert {"1. supcon", "3. hcl_soft_weight-0.9", "CE", "HCL"} < drawn.keys()
+    assert drawn["HCL"] == drawn["the default"] == pytest.approx((0.28, 0.07))
+    goal = figure.layout.shapes[0]
+    assert goal.x1 == pytest.approx(0.30) and goal.y1 == pytest.approx(0.20 * 201 / 725)
+
+
+def test_pareto_front_is_that_of_a_slow_loop(rng):
+    points = rng.integers(0, 12, (60, 2)) / 20
+    runs = [("hcl", {"soft_weight": k}, 0, *point) for k, point in enumerate(points)]
+    front = next(t for t in figures.pareto(experiment(runs)).data if t.name == "Pareto front")
+    beaten = [any((b <= a).all() and (b < a).any() for b in points) for a in points]
+    expected = sorted(map(tuple, points[~np.array(beaten)]))
+    assert sorted(zip(front.x, front.y, strict=True)) == pytest.approx(np.array(expected))
+
+
+def test_pareto_names_the_split_that_was_not_measured():
+    with pytest.raises(ValueError, match=r"no group of 'a trial' .* on 'test'"):
+        figures.pareto(experiment(SWEEP), split="test")
+
+
+def test_labels_of_an_experiment_are_text():
+    result = experiment([("ce", {"weights": "<img src=x> $x$"}, 0, 0.3, 0.2)])
+    page = figures.to_html(figures.pareto(result))
+    assert "<img" not in page and "$x" not in page
+
+
+@pytest.fixture
+def dialled(rng):
+    """Every method on a 2 × 3 grid with two seeds, and at other points off the grid."""
+    places = [
+        {"dials.species_gap": s, "dials.genus_gap": g} for s in (0.5, 1.0) for g in (0.2, 0.4, 0.6)
+    ]
+    places += [{}, {"dials.tail": 0.0}, {"dials.label_noise": 0.3}]
+    runs = [(m, at, s, *rng.random(2)) for at in places for m in METHODS for s in (0, 1)]
+    return experiment([*runs, ("hcl", places[0] | {"soft_weight": 0.9}, 0, 9.0, 9.0)])
+
+
+def gains(result, overrides, baseline, measure, sign):
+    """Percentage points by seed, the slow way."""
+    value = {
+        (run["method"], run["seed"]): 100 * run["test"][measure]
+        for run in result["runs"] if run["overrides"] == overrides
+    }  # fmt: skip
+    return [sign * (value["hcl", s] - value[baseline, s]) for s in (0, 1)]
+
+
+def test_gain_map_is_the_mean_difference_by_seed(dialled):
+    figure = figures.gain_map(dialled)
+    panels = [
+        (b, *m)
+        for b in ("ce", "supcon")
+        for m in (("genus_outlier_rate", -1), ("species_accuracy", 1))
+    ]
+    assert len(figure.data) == len(panels)
+    for heatmap, panel in zip(figure.data, panels, strict=True):
+        assert len(heatmap.z) == 6, "the grid alone"
+        for x, y, z, text in zip(heatmap.x, heatmap.y, heatmap.z, heatmap.text, strict=True):
+            at = {"dials.species_gap": float(x), "dials.genus_gap": float(y)}
+            expected = gains(dialled, at, *panel)
+            assert z == pytest.approx(np.mean(expected))
+            mean, low, high = figures.mean_interval(expected)
+            assert text == f"{mean:+.1f}<br>±{(high - low) / 2:.1f}".replace("-", "−")
+    scale = figure.layout.coloraxis
+    assert scale.cmin == -scale.cmax and scale.cmax == max(np.abs(h.z).max() for h in figure.data)
+
+
+def test_gain_curves_turn_one_dial_and_hold_the_others(dialled):
+    figure = figures.gain_curves(dialled, "label_noise")
+    over_ce = figure.data[0]
+    assert list(over_ce.x) == [0.0, 0.3]
+    for y, overrides in zip(over_ce.y, ({}, {"dials.label_noise": 0.3}), strict=True):
+        assert y == pytest.approx(
+            np.mean(gains(dialled, overrides, "ce", "genus_outlier_rate", -1))
+        )
+
+
+def test_gain_maps_need_pairs(dialled):
+    dialled["runs"] = [run for run in dialled["runs"] if run["method"] == "hcl"]
+    with pytest.raises(ValueError, match="no run of HCL and of a baseline in 'a trial'"):
+        figures.gain_map(dialled)
