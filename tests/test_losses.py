@@ -17,13 +17,15 @@ from fgcl_utils.losses import (
     ProjectionQueue,
     SupConLoss,
     backward_in_chunks,
+    blocks,
     contrastive,
     others,
 )
 
 # Every way a batch can be computed, forced upon small ones: the direct form; class sums with tiles,
 # one or many of them; the same with the shift that low temperatures need.
-TILES = {"DIRECT_PAIRS": 1, "TILE_ROWS": {"cpu": 5}}
+TILES = {"DIRECT_PAIRS": 1, "TILE_ROWS": {"cpu": 5}, "ROWS": 7}
+HOMES = {"DIRECT_PAIRS": contrastive, "TILE_ROWS": others, "UNSHIFTED": others, "ROWS": blocks}
 WAYS = {
     "direct": {"DIRECT_PAIRS": 10**9},
     "one tile": {"DIRECT_PAIRS": 1},
@@ -46,7 +48,7 @@ def way(request, monkeypatch):
 
 def force(way, setattr=setattr):
     for name, value in WAYS[way].items():
-        setattr(contrastive if name == "DIRECT_PAIRS" else others, name, value)
+        setattr(HOMES[name], name, value)
 
 
 @pytest.fixture
@@ -302,6 +304,35 @@ def test_low_precision_inputs_at_low_temperature(way, dtype, rng):
     torch.testing.assert_close(value.double(), exact_value, rtol=1e-5, atol=0)
     error = (gradient.double() - exact_gradient).norm() / exact_gradient.norm()
     assert error < 1e-2
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 2), (5, 1, 4), (17, 130, 6)])
+def test_products_by_onednn_are_products(shape, rng, monkeypatch):
+    monkeypatch.setattr(blocks, "ONEDNN_IS_FASTER", True)
+    n, d, m = shape
+    left, right = torch.randn(n, d, generator=rng), torch.randn(m, d, generator=rng)
+    matrix = blocks.prepared(left)
+    assert matrix.is_mkldnn
+    torch.testing.assert_close(blocks.product(matrix, right.T), left @ right.T)
+    rows = torch.randn(n, m, generator=rng)
+    torch.testing.assert_close(blocks.product(matrix.transpose(0, 1), rows), left.T @ rows)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
+@pytest.mark.parametrize("temperature", [0.1, 0.01])
+@pytest.mark.parametrize("onednn", [True, False])
+def test_single_precision_by_either_library(onednn, temperature, rng, monkeypatch):
+    monkeypatch.setattr(blocks, "ONEDNN_IS_FASTER", onednn)
+    force("tiles", monkeypatch.setattr)
+    labels = nested_labels(torch.randint(0, 12, (61,), generator=rng), 2)
+    projections = torch.randn(61, 16, generator=rng)
+    loss = HierarchicalContrastiveLoss(temperature=temperature)
+    value, gradient = loss_and_gradient(loss, projections, labels)
+    exact_value, exact_gradient = loss_and_gradient(loss, projections.double(), labels)
+    torch.testing.assert_close(value.double(), exact_value, rtol=1e-5, atol=0)
+    error = (gradient.double() - exact_gradient).norm() / exact_gradient.norm()
+    assert error < 1e-4
 
 
 def test_autocast_changes_nothing(way, rng):

@@ -18,6 +18,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
+from fgcl_utils.losses.blocks import row_blocks
 from fgcl_utils.losses.direct import DirectLosses
 from fgcl_utils.losses.ranks import Ranks
 from fgcl_utils.losses.tiled import TiledLosses
@@ -223,10 +224,13 @@ class _Loss(torch.autograd.Function):
 
         # z = √scale · projection / length: the gradient along z is for the scale alone, the
         # gradient across z for the projection.
-        anchors = z[: len(gradient)]
-        along = (gradient * anchors).sum(1, keepdim=True).div_(ctx.scale)
-        scale_gradient = along.sum() / (2 * ctx.ranks.size) if ctx.needs_input_grad[1] else None
-        gradient.addcmul_(anchors, along, value=-1).mul_(per_length[: len(gradient)])
+        n_anchors, scale_gradient = len(gradient), 0.0
+        blocks = row_blocks(gradient, z[:n_anchors], per_length[:n_anchors])
+        for part, anchors, factor in blocks:
+            along = (part * anchors).sum(1, keepdim=True).div_(ctx.scale)
+            scale_gradient += along.sum() / (2 * ctx.ranks.size)
+            part.addcmul_(anchors, along, value=-1).mul_(factor)
+        scale_gradient = scale_gradient if ctx.needs_input_grad[1] else None
         return gradient[ctx.ranks.own].to(ctx.dtype), scale_gradient, None, None, None, None
 
 

@@ -11,6 +11,8 @@ import itertools
 import torch
 from torch import Tensor
 
+from fgcl_utils.losses.blocks import row_blocks
+
 
 class Positives:
     """Who attracts whom, and how much: coefficients cᵢⱼ ≥ 0 that sum to one over i's positives.
@@ -59,27 +61,35 @@ class Positives:
 
     def similarity(self, z: Tensor) -> Tensor:
         """Σⱼ cᵢⱼ zᵢ·zⱼ for each anchor (n_anchors,), of all rows z (M, D); 0 without positives."""
-        anchors = z[: len(self.anchor_code)]
         sums = z.new_zeros(len(self.steps[0]), z.shape[1]).index_add_(0, self.code, z)  # (C, D)
         self.means = sums * self.steps[0]  # (C, D), the anchor itself still in them
         for (parent, n_classes), step in zip(self.parents, self.steps[1:], strict=True):
             self.means.addcmul_(_sums(sums, parent, n_classes), step)
-        mean = self.means.index_select(0, self.anchor_code).addcmul_(anchors, self.own, value=-1)
-        return mean.mul_(anchors).sum(1)
+        return torch.cat(
+            [
+                self.means.index_select(0, code).addcmul_(rows, own, value=-1).mul_(rows).sum(1)
+                for code, own, rows in row_blocks(
+                    self.anchor_code, self.own, z[: len(self.anchor_code)]
+                )
+            ]
+        )
 
     def add_gradient(self, gradient: Tensor, z: Tensor, weights: Tensor) -> None:
         """Add ∂/∂z of Σᵢ weightsᵢ similarityᵢ over the anchors to `gradient` (n_anchors, D)."""
-        anchors, weights = z[: len(self.anchor_code)], weights[:, None]
-        # As an anchor: towards its positives.
-        gradient.addcmul_(self.means.index_select(0, self.anchor_code), weights)
-        # As a positive: towards the anchors that it attracts, again by class sums.
-        sums = torch.zeros_like(self.means).index_add_(0, self.anchor_code, anchors * weights)
+        blocks = self.anchor_code, z[: len(self.anchor_code)], weights[:, None]
+        # As a positive, a sample is drawn to the anchors that it attracts: class sums again.
+        sums = torch.zeros_like(self.means)
+        for code, rows, weight in row_blocks(*blocks):
+            sums.index_add_(0, code, rows * weight)
         pulls = sums * self.steps[0]  # (C, D)
         for (parent, n_classes), step in zip(self.parents, self.steps[1:], strict=True):
             pulls += _sums(sums * step, parent, n_classes)
-        gradient.add_(pulls.index_select(0, self.anchor_code))
-        # Both sums held the sample itself.
-        gradient.addcmul_(anchors, self.own * weights, value=-2)
+        for part, own, code, rows, weight in row_blocks(gradient, self.own, *blocks):
+            # As an anchor, to its positives.
+            part.addcmul_(self.means.index_select(0, code), weight)
+            part.add_(pulls.index_select(0, code))
+            # Both sums held the sample itself.
+            part.addcmul_(rows, own * weight, value=-2)
 
 
 def _sums(rows, parent, n_classes):
