@@ -280,17 +280,30 @@ def summarise(spec, jobs, parameters=None):
             "seeds": [row["seed"] for row in of_group],
             "vs_ce": _means(_differences(of_group, of_ce, "test")),
         } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
-    settings = dataclasses.asdict(_base(spec, parameters)) | {"data_root": None}  # paths are the machine's
-    settings["weights"] = Path(settings["weights"]).name
+    settings = dataclasses.asdict(_base(spec, parameters))
+    # Where files lie on this machine is nobody's business.
+    settings |= {"data_root": None, "weights": Path(settings["weights"]).name}
     return {
         "title": spec["title"],
-        "headline": {"n_runs": len(rows), "default": "hcl"},
+        "headline": _headline(groups, len(rows)),
         "tables": {split: _table(groups, split) for split in ("val", "test")},
         "groups": groups,
         "runs": rows,
         "settings": settings,
-        "provenance": runs.provenance() | {"seconds": sum(row["seconds"] for row in rows)},
+        "provenance": runs.provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
+
+
+def _headline(groups, n_runs):
+    """How many runs and seeds, and each method's change of CE's outliers in percent."""
+    headline = {"n_runs": n_runs, "default": "hcl"}
+    if "ce" in groups:
+        headline["n_seeds"] = len(groups["ce"]["seeds"])
+        ours = {m: groups[m]["test"]["genus_outliers"]["mean"] for m in METHODS if m in groups}
+        for method in METHODS[1:]:
+            if method in ours and ours["ce"]:
+                headline[f"{method}_change"] = 100 * (ours[method] / ours["ce"] - 1)
+    return headline
 
 
 def _row(job):
