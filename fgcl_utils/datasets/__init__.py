@@ -51,7 +51,7 @@ class ImageDataset:
     table : DataFrame
         Columns image, species, genus, split (train, val, test; unseen and unused for species held
         out), one row per image; df20_mini and `group_by` add observation (photos of one find share
-        it, "" where it is not known). RangeIndex.
+        it; a photo without one has its own name). RangeIndex.
     taxonomy : Taxonomy
         Levels species and genus.
     labels : ndarray of int64, shape (N, 2)
@@ -299,6 +299,9 @@ def survey(
         table, problems = checks.screen(table, root)
         if table.empty:
             return None, problems
+    if "observation" in table:  # an image without one stands for itself
+        known = table["observation"] != ""
+        table = table.assign(observation=table["observation"].where(known, table["image"]))
     taxonomy = Taxonomy.from_table(table)
     table = splits.with_split(table, split_seed)
     if held_out_species and not problems:

@@ -48,7 +48,7 @@ def image_split(table, seed):
 
 
 def grouped_split(table, seed):
-    """Our split by whole observations; an image without one stands for itself.
+    """Our split by whole observations.
 
     Large groups first, each goes where its species lack most images; a group of several species
     is weighed by its images of each. The shares are met as nearly as the groups allow: a species
@@ -56,8 +56,7 @@ def grouped_split(table, seed):
     and the seed alone.
     """
     species = table["species"].to_numpy(dtype=object)
-    group = np.where(table["observation"] == "", table["image"], table["observation"])
-    members = table.groupby(group).indices
+    members = table.groupby("observation").indices
     lacking = {name: list(quotas(n)) for name, n in Counter(species).items()}
     present = {name: [False] * len(SOURCE_SPLITS) for name in lacking}
 
@@ -185,16 +184,14 @@ def leakage(table):
     """
     if "observation" not in table:
         return None
-    named = table[table["observation"] != ""]
-    train = set(named["observation"][named["split"] == "train"])
-    test = named["observation"][named["split"] == "test"]
+    train = set(table["observation"][table["split"] == "train"])
+    test = table["observation"][table["split"] == "test"]
     leaked = test[test.isin(train)]
-    n_test = int((table["split"] == "test").sum())
     return {
-        "observations": named["observation"].nunique(),
+        "observations": table["observation"].nunique(),
         "observations_in_train_and_test": leaked.nunique(),
         "leaked_test_images": len(leaked),
-        "leaked_test_share": len(leaked) / n_test if n_test else 0.0,
+        "leaked_test_share": len(leaked) / len(test) if len(test) else 0.0,
     }
 
 
@@ -208,4 +205,5 @@ def leakage_problems(table):
         f"test: {found['leaked_test_images']} test images ({found['leaked_test_share']:.0%}) show "
         "what training has seen"
     )
-    return [Problem(what, kind=UserWarning)]
+    mend = "For a split by observation give group_by to df20_mini; to csv without a split column."
+    return [Problem(what, mend=mend, kind=UserWarning)]
