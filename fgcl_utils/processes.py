@@ -29,7 +29,9 @@ _PATIENCE = timedelta(days=1)
 
 def make_accelerator(precision):
     """Accelerator on the best device; ``auto`` is bfloat16 where CUDA has it, else float32."""
-    cpu = parse_flag_from_env("ACCELERATE_USE_CPU")  # accelerate launch --cpu
+    # accelerate launch --cpu sets the flag; torchrun on a machine without GPUs says nothing.
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    cpu = parse_flag_from_env("ACCELERATE_USE_CPU") or (several and not torch.cuda.is_available())
     on_cuda = PartialState(cpu, timeout=_PATIENCE).device.type == "cuda"
     if precision == "auto":
         precision = "bfloat16" if on_cuda and torch.cuda.is_bf16_supported() else "float32"

@@ -1,0 +1,83 @@
+"""Make one run on the command line, in one process or many::
+
+    python -m fgcl_utils.train --profile profiles/demo.yaml --method hcl --seed 0
+    accelerate launch -m fgcl_utils.train --profile profiles/df20_mini.yaml --method hcl
+    python -m fgcl_utils.train --reproduce runs/demo/hcl/seed-0
+
+The run folder is the one that the notebook of the method then loads.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+import yaml
+
+from fgcl_utils import reproduction, runs, training
+from fgcl_utils.failures import RunFailed
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m fgcl_utils.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--profile", default="profiles/demo.yaml", help="a papermill profile")
+    parser.add_argument("--method", choices=runs.METHODS)
+    parser.add_argument("--seed", type=int, help="short for --set seed=SEED")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameters on top of the profile",
+    )
+    parser.add_argument(
+        "--reproduce", type=Path, metavar="RUN", help="make a finished run again and compare"
+    )
+    arguments = parser.parse_args(argv)
+    if (arguments.method is None) == (arguments.reproduce is None):
+        parser.error("give --method, or --reproduce with a finished run's folder")
+    # A scheduler's time limit ends a run as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if arguments.reproduce:
+            sys.exit(0 if reproduction.reproduce(arguments.reproduce) else 1)
+        settings = runs.Settings.from_profile(arguments.profile, **_overrides(arguments))
+        run = training.train(settings, arguments.method, runs.load_dataset(settings))
+    except KeyboardInterrupt as stop:
+        print(f"\n{stop or 'stopped'}", file=sys.stderr)
+        sys.exit(130)  # as the shell says it
+    except (ValueError, OSError, RunFailed, FloatingPointError) as error:
+        sys.exit(f"error: {error}")
+    if os.environ.get("RANK", "0") == "0":
+        print(_closing_line(run))
+
+
+def _overrides(arguments):
+    """Parameters of the command line, read as YAML is."""
+    overrides = {}
+    for pair in arguments.set:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise runs.SettingsError(f"--set {pair}: write it as NAME=VALUE")
+        overrides[name] = yaml.safe_load(value)
+    if arguments.seed is not None:
+        overrides["seed"] = arguments.seed
+    return overrides
+
+
+def _closing_line(run):
+    measures = run["metrics"]
+    return (
+        f"{run['folder']}: {measures['genus_outliers']} of {measures['n_test']} test photos are "
+        f"outliers on genus level, species accuracy {measures['species_accuracy']:.1%}, "
+        f"{measures['seconds'] / 60:.1f} minutes"
+    )
+
+
+if __name__ == "__main__":
+    main()
