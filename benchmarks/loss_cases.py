@@ -8,13 +8,13 @@ results/loss_cases.json.
 """
 
 import json
-from datetime import UTC, datetime
+import time
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 import loss_peers
 import torch
+from provenance import provenance
 from torch.nn.functional import normalize
 
 from fgcl_utils.losses import SupConLoss
@@ -147,6 +147,7 @@ def describe(found, expected, tolerance=EXACT):
 
 
 def main():
+    began = time.perf_counter()
     columns = ["case", *IMPLEMENTATIONS]
     rows = [
         [case, *(outcome(loss, *make(), temperature) for loss in IMPLEMENTATIONS.values())]
@@ -160,15 +161,9 @@ def main():
     print("\n".join(" | ".join(row) for row in [columns, *rows]))
     output = ROOT / "results" / "loss_cases.json"
     output.parent.mkdir(exist_ok=True)
-    result = {"tables": {"cases": table}, "provenance": provenance()}
+    about = provenance(began, ["torch", "pytorch-metric-learning"])
+    result = {"tables": {"cases": table}, "provenance": about}
     output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-
-
-def provenance():
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: version(name) for name in ("torch", "pytorch-metric-learning")},
-    }
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from fgcl_utils.losses.blocks import prepared, product
 from fgcl_utils.losses.ranks import Ranks
 
 # On a CPU a tile stays in a core's cache; elsewhere it keeps the device busy (64 MiB).
-TILE_ROWS = {"cpu": 384}
+TILE_ROWS = {"cpu": 512}
 TILE_ROWS_ELSEWHERE = 4096
 # exp(s) = 2^(s·LOG2E), and powers of two take a quarter of the time in torch on a CPU.
 LOG2E = 1 / math.log(2)
