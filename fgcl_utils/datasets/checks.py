@@ -76,7 +76,7 @@ def screen(table, root):
         bad = np.asarray(bad, dtype=bool)
         if bad.any():
             rows = [
-                readable(name) if where == name else f"{where}: {readable(name)}"
+                name if where == name else f"{where}: {name or repr(name)}"
                 for where, name in table.loc[bad, value].items()
             ]
             problems.append(Problem(f"{bad.sum()} {what}", rows, mend, kind))
@@ -125,14 +125,14 @@ def screen(table, root):
 
 def _nested(table):
     """Take out the species that stand under two genera; the taxonomy says which."""
-    genera = table.groupby("species")["genus"].transform("nunique")
-    if not (genera > 1).any():
+    if table.empty:
         return table, []
     try:
         Taxonomy.from_table(table)
     except ValueError as error:
-        return table[genera <= 1], [Problem(str(error))]
-    raise AssertionError("a species under two genera passed the taxonomy")
+        n_genera = table.groupby("species")["genus"].transform("nunique")
+        return table[n_genera == 1], [Problem(str(error))]
+    return table, []
 
 
 def _once_each(table):
@@ -141,7 +141,7 @@ def _once_each(table):
         return table, []
     problem = Problem(
         f"{double['image'].nunique()} images stand in more than one row",
-        [f"{where}: {readable(name)}" for where, name in double["image"].items()],
+        [f"{where}: {name}" for where, name in double["image"].items()],
         "Keep one row of each: an image in two splits would be tested on what it learnt.",
     )
     return table.drop_duplicates("image"), [problem]
@@ -154,11 +154,6 @@ def is_unicode(name):
     except UnicodeEncodeError:
         return False
     return True
-
-
-def readable(name):
-    """Quoted where a terminal would act on it or show nothing."""
-    return name if name and name.isprintable() else repr(name)
 
 
 def _one_spelling(name):
@@ -224,4 +219,11 @@ def listed(items, separator="\n", most=20):
     shown = [item if len(item) <= 300 else item[:299] + "…" for item in items[:most]]
     more = [f"... and {len(items) - most} more"] if len(items) > most else []
     indent = "  " if separator == "\n" else ""
-    return separator.join(indent + item for item in shown + more)
+    return separator.join(indent + item for item in [*map(printable, shown), *more])
+
+
+def printable(text):
+    """The text with an escape in place of what shows nothing, or what a terminal would obey."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text
+    )

@@ -11,7 +11,7 @@ from collections import defaultdict
 from tqdm import tqdm
 
 from fgcl_utils.datasets import pixels, sources, survey
-from fgcl_utils.datasets.checks import ImageError, Problem, listed, readable
+from fgcl_utils.datasets.checks import ImageError, Problem, listed
 
 # Below this number of training images, a genus centroid is where its few photos happen to be.
 SMALL_GENUS = 5
@@ -40,6 +40,8 @@ def inspect(dataset, data_root, image_size=64, **options):
     FileNotFoundError, ValueError
         If what describes the images cannot be read.
     """
+    if image_size < 1:
+        raise ValueError(f"image_size must be at least 1 pixel, not {image_size}.")
     data, problems = survey(dataset, data_root, **options)
     if data is None:
         return None, problems
@@ -51,7 +53,7 @@ def inspect(dataset, data_root, image_size=64, **options):
 def _look_at_images(data, image_size):
     """Row numbers of the images that cannot be decoded, and problems of the images.
 
-    Keeps 16 bytes an image: the hash of its pixels.
+    Of an image that is fine only a hash of its pixels is kept.
     """
 
     def look(name):
@@ -60,7 +62,7 @@ def _look_at_images(data, image_size):
         except ImageError as error:
             return str(error), None
         square = pixels.centre_square(image, image_size)
-        small = f"{readable(name)}: {image.width} × {image.height}"
+        small = f"{name}: {image.width} × {image.height}"
         digest = hashlib.blake2b(square, digest_size=16).digest()
         return (small if min(image.size) < image_size else None), digest
 
@@ -104,9 +106,7 @@ def _copies(table, copies):
         else:
             column, kind = "split", same
         kind.append(
-            " = ".join(
-                f"{readable(row.image)} ({getattr(row, column)})" for row in among.itertuples()
-            )
+            " = ".join(f"{row.image} ({getattr(row, column)})" for row in among.itertuples())
         )
     return [
         Problem(

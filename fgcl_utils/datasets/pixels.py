@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from fgcl_utils.datasets.checks import ImageError
+from fgcl_utils.datasets.checks import ImageError, printable
 
 VERSION = 1  # part of the cache's key: raise it when square_image() changes what it returns
 
@@ -51,7 +51,7 @@ def open_rgb(path: str | Path, shorter_side: int) -> Image.Image:
     # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, MemoryError,
     # DecompressionBombError and others: whatever it was, this file cannot be read.
     except Exception as error:
-        raise ImageError(f"{path}: {_reason(path, error)}") from error
+        raise ImageError(f"{printable(str(path))}: {_reason(path, error)}") from error
 
 
 def _upright_rgb(image):
