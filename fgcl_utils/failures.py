@@ -3,12 +3,14 @@
 import contextlib
 import errno
 import re
+import time
 from types import SimpleNamespace
 
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
+_ABANDONED = 24 * 3600  # seconds
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -85,10 +87,19 @@ def sole_writer(folder):
         yield
 
 
-def remove_half_written(folder):
-    """Remove what killed processes left of the files of `folder`; call it as its sole writer."""
-    for aside in folder.glob(".*.*"):  # see runs.written_aside
-        aside.unlink(missing_ok=True)
+def remove_half_written(folder, cache_dir):
+    """Remove what killed processes left; call it as the sole writer of the run's `folder`.
+
+    Several runs share the cache of decoded images: there, what was not written to for a day goes.
+    """
+    stale = list(folder.glob(".*.*"))  # see runs.written_aside
+    stale += [
+        path
+        for path in cache_dir.glob("images/*.partial")
+        if time.time() - path.stat().st_mtime > _ABANDONED
+    ]
+    for path in stale:
+        path.unlink(missing_ok=True)
 
 
 def _kept(folder):

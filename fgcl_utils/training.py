@@ -25,7 +25,7 @@ from fgcl_utils import failures, metrics, processes, runs
 from fgcl_utils.datasets import SPLITS
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
 from fgcl_utils.losses.ranks import Ranks
-from fgcl_utils.models import build_model
+from fgcl_utils.models import build_model, embedding
 from fgcl_utils.sampling import HierarchicalBatchSampler
 from fgcl_utils.views import TwoViews
 
@@ -83,7 +83,7 @@ def _make(settings, method, dataset):
         if accelerator.is_main_process:
             held.enter_context(failures.sole_writer(folder))
             runs.open_run(settings, method, dataset)
-            failures.remove_half_written(folder)
+            failures.remove_half_written(folder, dataset.cache_dir)
         accelerator.wait_for_everyone()
         if not runs.finished(folder):  # it may have been made while we waited, or kept aside
             trainer = Trainer(settings, method, dataset, folder, accelerator, watch)
@@ -92,12 +92,25 @@ def _make(settings, method, dataset):
 
 
 def loss_for(settings, method):
-    """The loss of `method` as a function of (head outputs, label codes (N, L))."""
+    """The loss of `method`, a function of (projections, logits, label codes (N, L)).
+
+    SupCon and HCL have logits, and a cross-entropy on them, where ``ce_weight`` is not 0.
+    """
     if method == "ce":
-        return _cross_entropy
+        return lambda projections, logits, labels: _cross_entropy(logits, labels)
+    contrastive = _contrastive_loss(settings, method)
+    if not settings.ce_weight:
+        return lambda projections, logits, labels: contrastive(projections, labels)
+    return lambda projections, logits, labels: (
+        contrastive(projections, labels) + settings.ce_weight * _cross_entropy(logits, labels)
+    )
+
+
+def _contrastive_loss(settings, method):
+    """SupCon or HCL as a function of (projections (N, D), label codes (N, L))."""
     if method == "supcon":
-        supcon = SupConLoss(temperature=settings.temperature)
-        return lambda projections, labels: supcon(projections, labels[:, 0])
+        loss = SupConLoss(temperature=settings.temperature)
+        return lambda projections, labels: loss(projections, labels[:, 0])
     return HierarchicalContrastiveLoss(
         level_weights=(1.0, settings.soft_weight),
         temperature=settings.temperature,
@@ -168,16 +181,15 @@ class Trainer:
             # Of its own, or drawing seeds for the loader processes would shift dropout's.
             generator=torch.Generator(),
         )
-        n_species = dataset.taxonomy.n_classes[0]
+        classifies = method == "ce" or settings.ce_weight > 0
         with accelerator.main_process_first():  # and pretrained weights downloaded
             model = build_model(
-                method,
-                n_species,
                 model_name=settings.model_name,
                 image_size=settings.image_size,
                 weights=settings.weights_source,
-                head=settings.head,
+                head="none" if method == "ce" else settings.head,
                 projection_dim=settings.projection_dim,
+                n_classes=dataset.taxonomy.n_classes[0] if classifies else 0,
             )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)
@@ -256,13 +268,13 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         with self.accelerator.autocast(), self.batch_norm:
-            features, outputs = self.model(views)
-            loss = self.loss(outputs, labels)
+            _, projections, logits = self.model(views)
+            loss = self.loss(projections, logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
-        return loss.detach(), self.network.embedding(features, outputs).detach()
+        return loss.detach(), embedding(projections.detach())
 
     def _validate(self, species_sums):
         """Validation outliers and accuracy against the epoch's own training embeddings."""
@@ -283,8 +295,8 @@ class Trainer:
         }
 
     @torch.inference_mode()
-    def embed(self, indices, with_outputs=False):
-        """encoder (n, F) and embedding (n, D) of images; on request the head's outputs (n, C)."""
+    def embed(self, indices):
+        """encoder (n, F), embedding (n, D) and, of a classifier, logits (n, C) of images."""
         self.network.eval()
         batches = []
         share = processes.share_of(indices, self.accelerator)
@@ -294,11 +306,10 @@ class Trainer:
             pixels = torch.from_numpy(self.images[share[start : start + size]])
             pixels = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255  # (n, 3, S, S)
             with self.accelerator.autocast():
-                features, outputs = self.network(pixels)
-            embedding = self.network.embedding(features, outputs)
-            parts = {"encoder": features, "embedding": embedding}
-            if with_outputs:
-                parts["outputs"] = outputs
+                features, projections, logits = self.network(pixels)
+            parts = {"encoder": features, "embedding": embedding(projections)}
+            if logits is not None:
+                parts["logits"] = logits
             batches.append({name: part.float().cpu() for name, part in parts.items()})
         whole = {}
         for name in batches[0]:
@@ -328,13 +339,12 @@ class Trainer:
             index = self.dataset.indices(split)
             if not len(index):
                 continue
-            with_logits = self.method == "ce" and split in ("val", "test")
-            embedded = self.embed(index, with_outputs=with_logits)
+            embedded = self.embed(index)
             arrays[split] = embedded["embedding"]
             arrays[f"{split}_encoder"] = embedded["encoder"]
             arrays[f"{split}_index"] = index
-            if with_logits:
-                arrays[f"{split}_logits"] = embedded["outputs"]
+            if "logits" in embedded and split in ("val", "test"):
+                arrays[f"{split}_logits"] = embedded["logits"]
         return arrays
 
     def _measure(self, arrays):
