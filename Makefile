@@ -19,7 +19,7 @@ INSTALLED = $(VENV)/.installed
 BOOK      = _build/html/index.html
 NOTEBOOKS = $(notdir $(wildcard notebooks/0*.ipynb))
 EXECUTED  = $(addprefix executed/,$(NOTEBOOKS))
-BENCHES   = bench-loss bench-normalization bench-explorer bench-projection
+BENCHES   = bench-loss bench-normalization bench-explorer bench-projection bench-loader bench-scale
 PACKAGE  := $(shell find fgcl_utils -type f -not -name '*.pyc')
 PAGES    := $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
 
@@ -69,7 +69,7 @@ serve: $(INSTALLED)  ## serve the built book on 127.0.0.1:8000
 bench: $(BENCHES)  ## repeat the recorded measurements in results/
 
 $(BENCHES): bench-%: $(INSTALLED)
-	$(BIN)/python benchmarks/$*.py
+	$(BIN)/python benchmarks/$*.py $(ARGS)
 
 picture: $(INSTALLED)  ## renew the README's picture from the evaluation
 	$(BIN)/python book/picture.py
