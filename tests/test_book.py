@@ -1,5 +1,6 @@
 """The built book: complete, offline, every figure drawn, every link alive."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
+import pandas as pd
 import pytest
 import yaml
+
+from fgcl_utils import figures
 
 ROOT = Path(__file__).resolve().parents[1]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
@@ -177,14 +181,16 @@ def test_numbers_on_pages_are_the_notebooks(book, executed):
 
 
 def build_results_page(folder, text):
-    """Build a one-page Sphinx project with the results extension; return HTML and warnings."""
-    (folder / "results").mkdir()
+    """Build a one-page Sphinx project with the results' extensions; return HTML and warnings."""
+    (folder / "results").mkdir(exist_ok=True)
     (folder / "results" / "loss_cpu.json").write_text(
         '{"headline": {"speedup": 11.37}, "tables": {"speed": {"caption": "Forward and backward.",'
         ' "columns": ["method", "ms"], "rows": [["tiles", 4.0], ["masks", 1480], ["none", null]]}}}'
     )
     extensions = f"import sys; sys.path.append({str(ROOT / 'book/_ext')!r})\n"
-    (folder / "conf.py").write_text(extensions + "extensions = ['myst_parser', 'results']\n")
+    used = ["myst_parser", "results", *(["figure_of"] if "{figure-of}" in text else [])]
+    extensions += f"numfig = True\nextensions = {used}\n"
+    (folder / "conf.py").write_text(extensions)
     (folder / "index.md").write_text(f"# Page\n\n{text}\n")
     result = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-E", folder, folder / "out"],
@@ -226,3 +232,65 @@ def test_missing_results_warn_with_the_command(tmp_path, text):
 def test_a_format_that_does_not_fit_warns(tmp_path):
     _, warnings = build_results_page(tmp_path, "{result}`loss_cpu.json:tables.speed.caption|.1f`")
     assert "WARNING" in warnings and "tables.speed.caption" in warnings
+
+
+SWEEP = {
+    "groups": {
+        method: {
+            "method": method, "label": f"<b>{method}", "overrides": {}, "seeds": [0], "test": {},
+            "val": {
+                "species_accuracy": {"mean": 0.6, "low": None, "high": None},
+                "genus_outlier_rate": {"mean": rate, "low": None, "high": None},
+            },
+        }
+        for method, rate in (("ce", 0.2), ("hcl", 0.05))
+    }
+}  # fmt: skip
+
+
+def test_a_figure_of_results_has_a_number_and_a_caption(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "sweep.json").write_text(json.dumps(SWEEP))
+    html, warnings = build_results_page(
+        tmp_path,
+        "See {numref}`fig-pareto`.\n\n"
+        "```{figure-of} sweep.json\n:plot: pareto\n:arguments: {split: val}\n:name: fig-pareto\n\n"
+        "What it *costs*, by {result}`loss_cpu.json:headline.speedup|.1f`.\n```",
+    )
+    assert warnings == ""
+    assert re.search(r'href="#fig-pareto"><span class="std std-numref">Fig. 1</span>', html)
+    figure = re.search(r'<figure[^>]*id="fig-pareto".*?</figure>', html, re.DOTALL)[0]
+    assert 'class="plotly-graph-div"' in figure and "<b>hcl" not in figure
+    assert "What it <em>costs</em>, by 11.4." in figure
+    assert "plotly.min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
+
+
+def test_a_figure_that_cannot_be_drawn_warns(tmp_path):
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "sweep.yaml").touch()
+    _, warnings = build_results_page(
+        tmp_path,
+        "```{figure-of} sweep.json\n:plot: pareto\n```\n\n"
+        "```{figure-of} loss_gpu.json\n:plot: pareto\n```\n\n"
+        "```{figure-of} loss_cpu.json\n:plot: pareto\n```\n\n"
+        "```{figure-of} loss_cpu.json\n:plot: os\n```",
+    )
+    expected = [
+        "results/sweep.json does not exist; `make experiment NAME=sweep` writes it",
+        "results/loss_gpu.json does not exist; `make bench-loss` writes it",
+        "results/loss_cpu.json cannot be drawn by pareto: KeyError: 'groups'",
+        "fgcl_utils.figures has no function 'os'",
+    ]
+    assert warnings.count("WARNING") == len(expected)
+    for message in expected:
+        assert message in warnings
+
+
+def test_matplotlib_figures_and_tables_of_results_become_html(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book/_ext")
+    from figure_of import as_html
+
+    image = figures.species_per_genus(pd.DataFrame({"genus": ["a"], "species": ["b"]}))
+    assert as_html(image).startswith('<img src="data:image/png;base64,iVBOR')
+    table = figures.measures_table(pd.DataFrame({"method": ["ce"], "brier": [0.5]}))
+    assert "Brier score" in as_html(table)

@@ -59,11 +59,13 @@ class FigureOf(SphinxDirective):
         if draw is None:
             return [self._warning(f"fgcl_utils.figures has no function {plot!r}, see :plot:")]
         try:
-            arguments = yaml.safe_load(self.options.get("arguments", "{}"))
-            drawn = as_html(draw(read_file(self.env, file), **arguments))
-        except LookupError as error:  # no file
+            content = read_file(self.env, file)
+        except LookupError as error:
             return [self._warning(str(error.args[0]))]
-        except Exception as error:  # whatever does not fit the function
+        try:
+            arguments = yaml.safe_load(self.options.get("arguments", "{}"))
+            drawn = as_html(draw(content, **arguments))
+        except Exception as error:  # whatever of the content does not fit the function
             reason = traceback.format_exception_only(error)[-1].strip()
             return [self._warning(f"results/{file} cannot be drawn by {plot}: {reason}")]
         node = nodes.figure("", nodes.raw("", drawn, format="html"), classes=["figure-of"])

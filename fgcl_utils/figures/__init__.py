@@ -11,7 +11,7 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 `evaluation`      how the methods compare
 `measures`        what the measures are called
 `repeats`         runs that differ in the seed only
-`experiments`     results/*.json: what soft positives cost, and when they help
+`experiments`     recorded results: what soft positives cost, and when they help
 `maps`            the test photos in the plane
 ================  ============================================================================
 """

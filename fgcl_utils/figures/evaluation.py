@@ -13,13 +13,13 @@ from pandas.io.formats.style import Styler
 from plotly.subplots import make_subplots
 
 from fgcl_utils.figures.style import (
-    FAINT,
     GREY,
     METHOD_NAMES,
     NO_WRAP,
     OKABE_ITO,
     WIDTH,
     genus_styles,
+    headed_table,
     in_order,
     method_styles,
     no_math,
@@ -243,7 +243,7 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
         [np.bincount(distances[m], minlength=len(names)) / len(distances[m]) for m in methods]
     )  # (methods, L + 1)
     figure = go.Figure()
-    colors = [FAINT, *(OKABE_ITO[k] for k in (5, 1, 3, 4))]  # the farther off, the warmer
+    colors = ["#D0D5DA", *(OKABE_ITO[k] for k in (5, 1, 3, 4))]  # the farther off, the warmer
     for name, share, color in zip(
         names, shares.T, [*colors[: len(levels)], colors[3]], strict=True
     ):
@@ -257,6 +257,7 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
             # The last share, in which the methods differ most, is often too narrow for its number.
             textposition="outside" if name == names[-1] else "inside",
             insidetextanchor="middle",
+            insidetextfont={"color": "#222222"},
             textangle=0,
             hovertemplate=f"{plain(name)}: %{{x:.1%}}<extra></extra>",
         )
@@ -278,27 +279,24 @@ def comparison_table(comparisons: Mapping[str, pd.DataFrame]) -> Styler:
         What was counted, such as "genus outliers", and the tests as from `metrics.compare`: a, b,
         only_a, only_b, p_value, difference, low, high.
     """
-    tests = pd.concat(comparisons)
+    return headed_table({what: _comparison_texts(tests) for what, tests in comparisons.items()})
+
+
+def _comparison_texts(tests: pd.DataFrame) -> pd.DataFrame:
     pairs = [
         " − ".join(METHOD_NAMES.get(method, str(method)) for method in pair)
         for pair in zip(tests["a"], tests["b"], strict=True)
     ]
-    ends = zip(_points(tests["low"]), _points(tests["high"]), strict=True)
-    table = pd.DataFrame(
-        {
-            "only the first": tests["only_a"].to_numpy(),
-            "only the second": tests["only_b"].to_numpy(),
-            "p (McNemar)": [p_text(p) for p in tests["p_value"]],
-            "difference, points": _points(tests["difference"]),
-            "95 % interval": [f"{low} to {high}" for low, high in ends],
-        },
-        index=pd.MultiIndex.from_arrays([tests.index.get_level_values(0), pairs]),
-    )
-    return (
-        table.style.format_index(escape="html")
-        .set_table_styles([*NO_WRAP, {"selector": "th.level0", "props": "vertical-align: top"}])
-        .set_table_attributes('class="dataframe"')
-    )
+    ends = [_points(tests[name]) for name in ("difference", "low", "high")]
+    texts = {
+        "only the first": [f"{n:,}" for n in tests["only_a"]],
+        "only the second": [f"{n:,}" for n in tests["only_b"]],
+        "p (McNemar)": [p_text(p) for p in tests["p_value"]],
+        "difference, points": [
+            f"{mean} ({low} to {high})" for mean, low, high in zip(*ends, strict=True)
+        ],
+    }
+    return pd.DataFrame(texts, index=pairs)
 
 
 def _points(fractions: pd.Series) -> list[str]:
@@ -355,9 +353,10 @@ def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
             col=1,
         )
     figure.update_layout(template="fgcl", height=470, bargap=0.15)
-    figure.update_xaxes(tickformat="~%", range=(0, 1))
+    figure.update_xaxes(tickformat="~%", range=(-0.01, 1.01))
     figure.update_xaxes(title="confidence in the predicted species", row=2)
-    figure.update_yaxes(title="share right", tickformat="~%", range=(0, 1), row=1)
+    # A little more than 0 to 1, or points at the ends would be cut.
+    figure.update_yaxes(title="share right", tickformat="~%", range=(-0.03, 1.03), row=1)
     figure.update_yaxes(title="photos", row=2)
     return figure
 

@@ -24,7 +24,6 @@ from fgcl_utils.figures.style import (
     method_styles,
     plain,
 )
-from fgcl_utils.synthetic import Dials
 
 # The share of CE's outliers that HCL leaves in the paper, 201 of 725.
 _PAPER_SHARE = PAPER_OUTLIERS["hcl"] / PAPER_OUTLIERS["ce"]
@@ -382,6 +381,8 @@ def _gains(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame
 
 def _on_dials(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame:
     """The runs that differ from the experiment's settings in the `varied` dials alone."""
+    from fgcl_utils.synthetic import Dials  # here: it brings torch
+
     dials = {field.name: field.default for field in dataclasses.fields(Dials)}
     dials |= result.get("settings", {}).get("dials") or {}
     base = {f"dials.{dial}": value for dial, value in dials.items()}

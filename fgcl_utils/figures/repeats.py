@@ -10,7 +10,14 @@ from plotly.subplots import make_subplots
 from scipy import stats
 
 from fgcl_utils.figures.measures import MEASURES, SPACES, Measure
-from fgcl_utils.figures.style import GREY, METHOD_NAMES, NO_WRAP, in_order, method_styles, plain
+from fgcl_utils.figures.style import (
+    GREY,
+    METHOD_NAMES,
+    headed_table,
+    in_order,
+    method_styles,
+    plain,
+)
 
 
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
@@ -147,35 +154,21 @@ def measures_table(table: pd.DataFrame) -> Styler:
         One row a run: method, seed and measures as in metrics.json. Of several seeds, the mean
         stands there with the half-width of its 95 % interval.
     """
-    methods = in_order(table["method"])
-    texts, styles = {}, {}
+    names = {method: METHOD_NAMES.get(method, method) for method in in_order(table["method"])}
+    parts, best = {}, []
     for key, m in MEASURES.items():
         if key not in table or table[key].isna().all():
             continue
-        heading, row = (m.space, SPACES[m.space]), (m.space, f"{m.name} {m.better}")
-        texts.setdefault(heading, [""] * len(methods))
-        styles.setdefault(heading, [""] * len(methods))
-        texts[row] = list(mean_texts(table, key).values())
-        means = table.groupby("method")[key].mean().reindex(methods)
-        best = means.max() if m.better == "↑" else means.min()
-        is_best = (means == best) & (means.count() > 1)
-        styles[row] = np.where(is_best, "font-weight: bold", "").tolist()
-    columns = [METHOD_NAMES.get(method, method) for method in methods]
-    shown = pd.DataFrame.from_dict(texts, orient="index", columns=columns)
-    shown.index = pd.MultiIndex.from_tuples(shown.index)
-    headings = [k for k, (space, name) in enumerate(shown.index) if name == SPACES[space]]
-    return (
-        shown.style.apply(lambda _: np.array(list(styles.values())), axis=None)
-        .hide(axis="index", level=0)
-        .format_index(escape="html", axis=1)
-        .set_table_styles([*NO_WRAP, *_heading_styles(headings)])
-        .set_table_attributes('class="dataframe"')
+        part, row = SPACES[m.space], f"{m.name} {m.better}"
+        parts.setdefault(part, {})[row] = mean_texts(table, key)
+        means = table.groupby("method")[key].mean().dropna()
+        if len(means) > 1:
+            is_best = means == (means.max() if m.better == "↑" else means.min())
+            best += [((part, row), names[method]) for method in means.index[is_best]]
+    styler = headed_table(
+        {part: pd.DataFrame(rows).T.rename(columns=names) for part, rows in parts.items()}
     )
-
-
-def _heading_styles(rows: Sequence[int]) -> list[dict]:
-    """Names of measures in the weight of text, those of the spaces above them set off."""
-    return [{"selector": "tbody th", "props": "font-weight: normal"}] + [
-        {"selector": f"tbody th.row{row}", "props": "font-weight: bold; padding-top: 0.8rem"}
-        for row in rows
-    ]
+    bold = pd.DataFrame("", *styler.data.axes)
+    for place in best:
+        bold.loc[place] = "font-weight: bold"
+    return styler.apply(lambda _: bold, axis=None)
