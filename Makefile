@@ -19,7 +19,7 @@ INSTALLED = $(VENV)/.installed
 BOOK      = _build/html/index.html
 NOTEBOOKS = $(notdir $(wildcard notebooks/0*.ipynb))
 EXECUTED  = $(addprefix executed/,$(NOTEBOOKS))
-BENCHES   = bench-loss bench-normalization bench-explorer bench-projection bench-loader bench-scale bench-crash
+BENCHES   = bench-loss bench-explorer bench-projection bench-loader bench-scale bench-crash
 PACKAGE  := $(shell find fgcl_utils -type f -not -name '*.pyc')
 PAGES    := $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
 

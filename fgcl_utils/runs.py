@@ -100,7 +100,7 @@ class Settings:
         Weight of a cross-entropy on the encoder's features, added to SupCon or HCL; 0 for none.
     soft_weight : float
         HCL's weight of a pair that shares the genus only, 0 (SupCon) to 1.
-    normalization : {"level", "pair"}
+    normalization : {"pair", "level"}
         HCL's, see `fgcl_utils.losses.HierarchicalContrastiveLoss`.
     seed : int
         Of initial weights, batches and views.
@@ -137,8 +137,8 @@ class Settings:
     weight_decay: float = _number(0.05, 0)
     temperature: float = _number(0.1, 0, open_low=True)
     ce_weight: float = _number(0.0, 0, 1000)
-    soft_weight: float = _number(0.3, 0, 1)
-    normalization: str = _choice("level", "pair", "level")
+    soft_weight: float = _number(0.03, 0, 1)
+    normalization: str = _choice("pair", "pair", "level")
     seed: int = _number(0, 0, 2**31 - 1)
     precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
     num_workers: int = _number(0, 0, 256)
