@@ -69,7 +69,8 @@ def main():
             kept = epochs_kept(project)
             begun, _ = start(project)
             repeated = begun != list(range(kept + 1, EPOCHS + 1))
-            identical += not repeated and is_same(alone, project) and not half_written(project)
+            left = "run" in half_written(project)
+            identical += is_same(alone, project) and not repeated and not left
             print(f"run {k + 1}: {identical} of {k + 1} ended as the one left alone", flush=True)
     result = report(kills, identical, arguments.runs)
     result["provenance"] = provenance(
@@ -101,7 +102,7 @@ def kill_in(phase, project, durations, draw):
         "epochs kept before": kept,
         "epochs begun": ", ".join(map(str, begun)),
         "epochs kept after": epochs_kept(project),
-        "half-written files": ", ".join(half_written(project)),
+        "half-written files in": ", ".join(half_written(project)),
         "no epoch repeated": begun in ([], list(range(kept + 1, kept + 1 + len(begun)))),
         "all files whole": all_whole(project),
     }
@@ -177,9 +178,16 @@ def epochs_kept(project):
 
 
 def half_written(project):
-    """What a killed process left: files that never took their names."""
-    places = [*run_folder(project).glob(".*.*"), *project.glob(".cache/images/*.partial")]
-    return sorted(path.name.strip(".").split(".")[0] for path in places)
+    """Where a killed process left files that never took their names.
+
+    Those of the run are gone at the next start. Other runs may be making decoded images too: what
+    looks half-made there is removed when nobody has written to it for a day.
+    """
+    places = {
+        "run": run_folder(project).glob(".*.*"),
+        "cache": project.glob(".cache/images/*.part*"),
+    }
+    return [name for name, files in places.items() if any(files)]
 
 
 def all_whole(project):
@@ -229,7 +237,9 @@ def report(kills, identical, n_runs):
         "headline": {
             "kills": len(kills),
             "survived": sum(row["no epoch repeated"] and row["all files whole"] for row in kills),
-            "left_half_written_files": sum(row["half-written files"] != "" for row in kills),
+            "left_half_written_files_in_the_run": sum(
+                "run" in row["half-written files in"] for row in kills
+            ),
             "runs": n_runs,
             "runs_identical_to_the_bit": identical,
         },
