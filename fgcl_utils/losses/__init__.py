@@ -6,6 +6,7 @@
 `tiled`             large batches, put together from the next two
 `positives`         the mean of an anchor's positives, from sums over classes
 `others`            the log-sum-exp over everybody else, from symmetric tiles
+`blocks`            large matrices block by block, products by the faster library
 `ranks`             the batch of all processes, as if one held it
 `large_batch`       batches beyond memory: in chunks, or with a queue of past batches
 ==================  ===========================================================================
