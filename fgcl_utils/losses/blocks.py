@@ -1,8 +1,8 @@
 """Large matrices block by block: temporaries stay small, and products use the faster library.
 
-torch multiplies float32 matrices with MKL, which keeps its AVX-512 kernels from AMD's processors.
-oneDNN, which torch brings for its layers, goes by what a processor can do, and is twice as fast
-there. Its matrices are opaque to other operations, hence `prepared`.
+torch multiplies float32 matrices with MKL. On AMD's processors with AVX-512 this reaches half the
+rate of oneDNN, which torch brings for its layers (98 of 219 GFLOP/s on one core of an EPYC). Its
+matrices are opaque to other operations, hence `prepared`.
 """
 
 from collections.abc import Iterator
