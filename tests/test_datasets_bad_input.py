@@ -342,7 +342,7 @@ def test_the_checker_takes_columns_and_metadata(root, rows, capsys):
 
 # ------------------------------------------------------------------------------------- the fuzz
 
-cells = st.text(st.characters(), max_size=8)
+cells = st.text(st.characters(codec="utf-8"), max_size=8)
 lines = st.lists(st.lists(cells, min_size=1, max_size=5), max_size=6)
 
 
@@ -454,3 +454,23 @@ def test_any_grocery_listing_is_refused_clearly(tmp_path, content, name):
         load_dataset("grocery", tmp_path)
     except ValueError as error:
         assert str(error)
+
+
+@settings(max_examples=60, **FUZZ)
+@given(
+    st.lists(st.tuples(cells, cells, cells, cells), max_size=4),
+    st.sampled_from([None, "gbifID", "genus"]),
+)
+def test_any_df20_metadata_is_a_data_set_or_a_clear_refusal(tmp_path, content, group_by):
+    header = ("image_path", "scientificName", "genus", "gbifID")
+    for split, part in (("train", content), ("test", content[:1])):
+        (tmp_path / f"{split}.jpg").touch()
+        sound = (f"{split}.jpg", "a", "A", split)
+        with (tmp_path / f"{split}_metadata.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, sound, *part])
+    try:
+        loaded = load_dataset("df20_mini", tmp_path, group_by=group_by)
+    except ValueError as error:
+        assert str(error)
+    else:
+        assert len(loaded) == 2

@@ -35,7 +35,7 @@ def main(arguments=None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m fgcl_utils.datasets", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="check")
+    commands = parser.add_subparsers(required=True)
     check = commands.add_parser("check", help="decode every image and list all problems")
     check.add_argument("dataset", choices=DATASETS[1:], help="what is at data_root")
     check.add_argument("data_root", help="as in a profile")
