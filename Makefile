@@ -32,7 +32,7 @@ unexport JUPYTER_PATH
 .DEFAULT_GOAL := help
 # A notebook that failed would otherwise count as made, and the book would show its traceback.
 .DELETE_ON_ERROR:
-.PHONY: help .venv book study experiment run test lint lab serve bench $(BENCHES) \
+.PHONY: help .venv book study experiment run test lint lab serve bench $(BENCHES) reproduce \
         picture lock clean FORCE
 
 help:  ## list these commands
@@ -70,6 +70,10 @@ bench: $(BENCHES)  ## repeat the recorded measurements in results/
 
 $(BENCHES): bench-%: $(INSTALLED)
 	$(BIN)/python benchmarks/$*.py $(ARGS)
+
+reproduce: $(INSTALLED)  ## make a finished run again and compare: make reproduce RUN=runs/demo/hcl/seed-0
+	@test -n "$(RUN)" || { echo "Name a finished run: make reproduce RUN=runs/demo/hcl/seed-0" >&2; exit 1; }
+	$(BIN)/python -m fgcl_utils.train --reproduce "$(RUN)"
 
 picture: $(INSTALLED)  ## renew the README's picture from the evaluation
 	$(BIN)/python book/picture.py
