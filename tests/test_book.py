@@ -184,7 +184,9 @@ def build_results_page(folder, text):
     """Build a one-page Sphinx project with the results' extensions; return HTML and warnings."""
     (folder / "results").mkdir(exist_ok=True)
     (folder / "results" / "loss_cpu.json").write_text(
-        '{"headline": {"speedup": 11.37}, "tables": {"speed": {"caption": "Forward and backward.",'
+        '{"headline": {"speedup": 11.37, "rate": {"mean": -0.123, "low": -0.2, "high": 0.1},'
+        ' "one": {"mean": 0.5, "low": null, "high": null}},'
+        ' "tables": {"speed": {"caption": "Forward and backward.",'
         ' "columns": ["method", "ms"], "rows": [["tiles", 4.0], ["masks", 1480], ["none", null]]}}}'
     )
     extensions = f"import sys; sys.path.append({str(ROOT / 'book/_ext')!r})\n"
@@ -212,6 +214,12 @@ def test_results_table_and_number(tmp_path):
     assert "Forward and backward." in html
     cells = re.findall(r"<t[hd][^>]*><p>(.*?)</p>", html)
     assert cells == ["method", "ms", "tiles", "4.00", "masks", "1,480", "none", ""]
+
+
+def test_a_mean_over_seeds_has_its_interval(tmp_path):
+    entry = "{result}`loss_cpu.json:headline."
+    html, _ = build_results_page(tmp_path, f"{entry}rate|+.1%` against {entry}one|.0%`")
+    assert "−12.3 % (−20.0 % to +10.0 %) against 50 %" in html
 
 
 @pytest.mark.parametrize(

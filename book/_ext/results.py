@@ -8,6 +8,8 @@ A directive shows a table of ``results/<file>.json``, a role prints one of its n
     ```
     ... is {result}`loss_cpu.json:headline.speedup_vs_pml|.1f` times faster.
 
+A mean over seeds is printed with its interval: "12.3 % (10.1 % to 14.5 %)".
+
 Tables are stored as ``{"tables": {"speed": {"columns": [], "rows": [[]], "caption": ""}}}`` in the
 file. A file or an entry that is missing is a warning, which the build treats as an error.
 """
@@ -83,6 +85,17 @@ def build_table(columns, rows, caption):
     return nodes.table("", *title, group, classes=["results"])
 
 
+def number_text(value, spec):
+    """A number in Python's format `spec`; a mean with its interval, if it has one."""
+    if isinstance(value, dict):
+        mean = number_text(value["mean"], spec)
+        if value["low"] is None:
+            return mean
+        return f"{mean} ({number_text(value['low'], spec)} to {number_text(value['high'], spec)})"
+    text = format(value, spec)
+    return text.replace("-", "\N{MINUS SIGN}").replace("%", " %") if spec else text
+
+
 class ResultsTable(SphinxDirective):
     """``{results} <file>`` with ``:table:`` (which one) and ``:name:`` (for ``{numref}``)."""
 
@@ -108,7 +121,7 @@ class ResultNumber(SphinxRole):
         target, _, spec = self.text.partition("|")
         file, _, path = target.partition(":")
         try:
-            text = format(read_entry(self.env, file.strip(), path.strip()), spec)
+            text = number_text(read_entry(self.env, file.strip(), path.strip()), spec)
         except (LookupError, ValueError, TypeError) as error:
             message = f"{{result}}`{self.text}`: {error.args[0]}"
             return [], [self.inliner.reporter.warning(message, line=self.lineno)]

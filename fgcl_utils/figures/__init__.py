@@ -32,7 +32,14 @@ from fgcl_utils.figures.evaluation import (
 from fgcl_utils.figures.experiments import gain_curves, gain_map, pareto
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
-from fgcl_utils.figures.repeats import mean_interval, mean_texts, measures_table, seeds
+from fgcl_utils.figures.repeats import (
+    mean_interval,
+    mean_texts,
+    measures_table,
+    recorded_measures,
+    recorded_seeds,
+    seeds,
+)
 from fgcl_utils.figures.style import (
     METHOD_NAMES,
     OKABE_ITO,
@@ -66,6 +73,8 @@ __all__ = [
     "outlier_readings",
     "p_text",
     "pareto",
+    "recorded_measures",
+    "recorded_seeds",
     "reliability",
     "results_table",
     "sample_grid",

@@ -1,6 +1,6 @@
 """Runs that differ in the seed only: every one of them, their mean, and how sure it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -100,6 +100,29 @@ def seeds(
         template="fgcl", height=60 + 270 * rows, margin_t=60, showlegend=False, hovermode="closest"
     )
     return figure
+
+
+def recorded_seeds(
+    result: Mapping,
+    measures: Sequence[str] = ("genus_outlier_rate", "species_accuracy"),
+    split: str = "test",
+) -> go.Figure:
+    """`seeds` of a study's usual settings, from the content of results/<study>.json."""
+    return seeds(_recorded_runs(result, split), measures)
+
+
+def recorded_measures(result: Mapping, split: str = "test") -> Styler:
+    """`measures_table` of a study's usual settings, from the content of results/<study>.json."""
+    return measures_table(_recorded_runs(result, split))
+
+
+def _recorded_runs(result: Mapping, split: str) -> pd.DataFrame:
+    """The runs without overrides, a row each: method, seed and measures."""
+    return pd.DataFrame(
+        {"method": run["method"], "seed": run["seed"]} | run[split]
+        for run in result["runs"]
+        if not run["overrides"]
+    )
 
 
 def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scatter]:
