@@ -47,8 +47,9 @@ class HierarchicalContrastiveLoss(nn.Module):
     normalization : {"level", "pair"}
         "pair": every positive counts by its weight, as in the formula above. "level": the
         positives of each level are averaged first and the levels then mixed by their weights, so
-        that a weight means the same whatever the batch holds. On validation data "level" costs
-        far less species accuracy (`results/normalization.json`), hence the default.
+        that a weight means the same whatever the batch holds. At the default weights it keeps
+        far more species accuracy on validation data (`results/sweep.json`), hence the default;
+        "pair" wants smaller ones.
     reduction : {"mean", "sum", "none"}
         "none" gives one value an anchor, 0 where it has no positive.
     anchors_without_positives : {"ignore", "zero"}
