@@ -284,3 +284,19 @@ def test_gain_maps_need_pairs(dialled):
     dialled["runs"] = [run for run in dialled["runs"] if run["method"] == "hcl"]
     with pytest.raises(ValueError, match="no run of HCL and of a baseline in 'a trial'"):
         figures.gain_map(dialled)
+
+
+def test_recorded_runs_are_those_without_overrides():
+    result = experiment(SWEEP)
+    figure = figures.recorded_seeds(result, ["species_accuracy"])
+    assert [tuple(trace.y) for trace in traces(figure, "markers")] == [(0.70,), (0.75,)]
+    table = figures.recorded_measures(result).data
+    assert table.columns.tolist() == ["CE", "SupCon"]
+    assert table.loc[("in the embedding", "genus outlier rate ↓"), "SupCon"] == "15.0%"
+
+
+def test_means_in_words(runs):
+    assert figures.mean_texts(runs[runs["seed"] == 0], "species_accuracy").keys() == set(METHODS)
+    mean, low, high = figures.mean_interval(runs.loc[runs["method"] == "ce", "species_accuracy"])
+    text = figures.mean_texts(runs, "species_accuracy")["ce"]
+    assert text == f"{100 * mean:.1f} ± {50 * (high - low):.1f}%"
