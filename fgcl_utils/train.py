@@ -49,7 +49,7 @@ def main(argv=None):
         settings = runs.Settings.from_profile(arguments.profile, **_overrides(arguments))
         run = training.train(settings, arguments.method, runs.load_dataset(settings))
     except KeyboardInterrupt as stop:
-        print(f"\n{stop or 'stopped'}", file=sys.stderr)
+        print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)  # as the shell says it
     except (ValueError, OSError, RunFailed, FloatingPointError) as error:
         sys.exit(f"error: {error}")
