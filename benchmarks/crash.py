@@ -2,7 +2,7 @@
 
     python benchmarks/crash.py
 
-Each of several runs is killed (SIGKILL) at a random moment of the image cache's making, of an
+Each of several runs is killed (SIGKILL) at a random moment of the making of its image cache, of an
 epoch, of a checkpoint's writing and of the evaluation, one after the other, and started again each
 time. After each kill every file that has its name must be whole, each start must begin with the
 epoch after the last one kept, and in the end weights, embeddings, history and metrics must be those
@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -52,7 +53,7 @@ PHASES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=5, help="each is killed in every phase")
+    parser.add_argument("--kills", type=int, default=20, help="at least so many in all")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     parser.add_argument("--output", type=Path, default=ROOT / "results" / "crash.json")
     arguments = parser.parse_args()
@@ -61,24 +62,26 @@ def main():
     multiprocessing.set_forkserver_preload(["fgcl_utils.train"])
     with tempfile.TemporaryDirectory() as place:
         alone = new_project(Path(place) / "alone")
-        begun, durations = start(alone)
-        kills, identical = [], 0
-        for k in range(arguments.runs):
-            project = new_project(Path(place) / str(k))
-            kills += [kill_in(phase, project, durations, draw) for phase in PHASES]
+        _, _, durations = start(alone)
+        kills, identical, n_runs = [], 0, 0
+        while len(kills) < arguments.kills:
+            n_runs += 1
+            project = new_project(Path(place) / str(n_runs))
+            rows = [kill_in(phase, project, durations, draw) for phase in PHASES]
+            kills += [row for row in rows if row]
             kept = epochs_kept(project)
-            begun, _ = start(project)
+            begun, _, _ = start(project)
             repeated = begun != list(range(kept + 1, EPOCHS + 1))
             left = "run" in half_written(project)
             identical += is_same(alone, project) and not repeated and not left
-            print(f"run {k + 1}: {identical} of {k + 1} ended as the one left alone", flush=True)
-    result = report(kills, identical, arguments.runs)
+            print(f"run {n_runs}: {identical} of {n_runs} ended as the one left alone", flush=True)
+    result = report(kills, identical, n_runs)
     result["provenance"] = provenance(
         began, ["torch", "accelerate", "safetensors"], seed=arguments.seed, settings=SETTINGS
     )
     print(json.dumps(result, indent=1))
     arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    sys.exit(result["headline"]["survived"] < len(kills) or identical < arguments.runs)
+    sys.exit(result["headline"]["survived"] < len(kills) or identical < n_runs)
 
 
 def new_project(folder):
@@ -90,15 +93,22 @@ def new_project(folder):
 
 
 def kill_in(phase, project, durations, draw):
-    """Start the run, kill it in the phase, and say what was found: a row of the table."""
+    """Start the run, kill it in the phase, and say what was found: a row of the table.
+
+    None if it was not killed, because an earlier kill came so late that the phase was over.
+    """
     kept = epochs_kept(project)
     # Not always the first epoch of a start, but there must be epochs left for the next phase.
     nth = draw.randint(1, max(1, EPOCHS - 1 - kept)) if phase in ("epoch", "checkpoint") else 1
-    delay = draw.uniform(0, 0.8 * durations[phase])  # this start may be the faster one
-    begun, _ = start(project, phase, nth, delay)
+    delay = draw.uniform(0, durations[phase])
+    begun, died_in, seen = start(project, phase, nth, delay)
+    for name, seconds in seen.items():  # a busy machine may have been slower before
+        durations[name] = min(durations[name], seconds)
+    if died_in is None:
+        return None
     row = {
-        "phase": phase,
-        "ms after its start": round(1000 * delay),
+        "killed in": phase if died_in == phase else f"{died_in} (meant: {phase})",
+        "ms after its start": round(1000 * delay, 1),
         "epochs kept before": kept,
         "epochs begun": ", ".join(map(str, begun)),
         "epochs kept after": epochs_kept(project),
@@ -111,22 +121,23 @@ def kill_in(phase, project, durations, draw):
 
 
 def start(project, phase=None, nth=1, delay=0.0):
-    """Start the run; the numbers of the epochs it began, and the seconds of each phase.
+    """Start the run; with a phase, kill it `delay` s after that has begun for the `nth` time.
 
-    With a phase it is killed `delay` seconds after that has begun for the `nth` time.
+    Returns the numbers of the epochs it began, the phase it was killed in ("between" where it was
+    in none, None where it ended by itself), and the seconds of the phases that ended.
     """
     receiver, sender = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.Process(target=announced_run, args=(project, sender))
     process.start()
     sender.close()
-    epochs, since, durations = [], {}, {}
+    epochs, since, durations, now = [], {}, {}, "between"
     try:
         while True:
             event, name, epoch = receiver.recv()
             if event == "end":
-                durations[name] = time.perf_counter() - since[name]
+                durations[name], now = time.perf_counter() - since[name], "between"
                 continue
-            since[name] = time.perf_counter()
+            since[name], now = time.perf_counter(), name
             if name == "epoch":
                 epochs.append(epoch)
             nth -= name == phase
@@ -135,9 +146,9 @@ def start(project, phase=None, nth=1, delay=0.0):
                 process.kill()
     except EOFError:
         process.join()
-    if phase is None and process.exitcode:
+    if process.exitcode not in (0, -signal.SIGKILL):
         raise RuntimeError(f"the run failed: {(project / 'log').read_text()[-2000:]}")
-    return epochs, durations
+    return epochs, now if process.exitcode else None, durations
 
 
 def announced_run(project, sender):
