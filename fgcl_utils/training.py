@@ -27,7 +27,7 @@ from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
 from fgcl_utils.losses.ranks import Ranks
 from fgcl_utils.models import build_model, embedding
 from fgcl_utils.sampling import HierarchicalBatchSampler
-from fgcl_utils.views import TwoViews
+from fgcl_utils.views import views_for
 
 WARMUP_SHARE = 0.1  # of all steps
 MAX_GRADIENT_NORM = 1.0
@@ -171,7 +171,7 @@ class Trainer:
             rank=accelerator.process_index,
             world_size=n_processes,
         )
-        self.views = TwoViews(self.images, self.train_index, settings.seed)
+        self.views = views_for(self.device, self.images, self.train_index, settings.seed)
         self.loader = DataLoader(
             self.views,
             batch_sampler=self.sampler,
@@ -234,14 +234,13 @@ class Trainer:
         losses, sums = [], None
         n_steps = self.settings.epochs * len(self.sampler)
         here = f"in epoch {epoch + 1} of {self.settings.epochs}"
-        for step, (view_a, view_b, position) in enumerate(self.loader):
+        for step, batch in enumerate(self.loader):
             self.watch.place = f"{here}, step {step + 1} of {len(self.sampler)}"
             rate = learning_rate_at(
                 epoch * len(self.sampler) + step, n_steps, self.settings.learning_rate
             )
-            labels = self.labels[position.to(self.device)].repeat(2, 1)  # (2B, L)
-            views = torch.cat([view_a, view_b])  # (2B, 3, S, S)
-            views = views.to(self.device, non_blocking=True, memory_format=torch.channels_last)
+            views, positions = self.views.to_device(batch, self.device)  # (2B, 3, S, S), (B,)
+            labels = self.labels[positions].repeat(2, 1)  # (2B, L)
             loss, embedding = self._step(views, labels, rate)
             if not losses:
                 sums = embedding.new_zeros(self.dataset.taxonomy.n_classes[0], embedding.shape[1])

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from fgcl_utils import runs, training
 from fgcl_utils.runs import Settings
+from fgcl_utils.views import DeviceViews
 
 SMALL = {
     "dials": {"n_species": 12, "n_images": 168},
@@ -69,6 +70,19 @@ def test_a_finished_run_is_loaded(root, settings, capsys, monkeypatch):
     again = training.train(settings, "hcl", data)
     assert "loaded, not trained again" in capsys.readouterr().out
     assert again["metrics"] == first["metrics"]
+
+
+def test_views_made_on_the_device_train_alike(root, monkeypatch):
+    """As on a GPU; the views differ by rounding, and so does the loss."""
+    settings = Settings(**SMALL | {"epochs": 1})
+    data = runs.load_dataset(settings)
+    by_loader = training.train(settings, "supcon", data)
+    (root / "runs").rename(root / "by_loader")
+    monkeypatch.setattr(training, "views_for", lambda device, *rest: DeviceViews(*rest))
+    on_device = training.train(settings, "supcon", data)
+    losses = [run["history"]["train_loss"].item() for run in (by_loader, on_device)]
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
 DROPS = SMALL | {"image_size": 64, "model_name": "swin_demo_patch4_window4_64"}  # drop-path
