@@ -1,5 +1,7 @@
 """Maps are seeded, share their start and are cached by content; quality is scikit-learn's."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from sklearn.manifold import trustworthiness
@@ -128,6 +130,16 @@ def test_a_sample_of_anchors_estimates_the_whole(embeddings, planes):
     assert sample["n_anchors"] == 60
     assert sample["trustworthiness"] == pytest.approx(whole["trustworthiness"], abs=0.03)
     assert sample["knn_preservation"] == pytest.approx(whole["knn_preservation"], abs=0.1)
+
+
+def test_judging_a_map_never_holds_all_pairs():
+    n = 6000
+    x = clusters(n, d=4)
+    tracemalloc.start()
+    projection.quality(x, x[:, :2], max_anchors=512)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < n * n  # a byte a pair; the similarities alone would be four
 
 
 def test_a_plane_is_its_own_perfect_map():

@@ -229,7 +229,7 @@ class EmbeddingExplorer:
         parts = list(self._blocks())
         records = {kind: [r for part in parts for r in part[kind]] for kind in SHARD_SIZE}
         photos = records.pop("photo")
-        self._note_unreadable(records["thumb"])
+        self._note_unreadable(map(bool, records["thumb"]))
         # base64 makes four bytes of three; an offset a photo, and some bytes around each shard
         bare = self._page(_inline({"facts": records["facts"]}), standalone=True, kinds=records)
         room = (size - len(bare)) * 3 / 4 - 12 * len(photos) - 500
@@ -245,14 +245,14 @@ class EmbeddingExplorer:
         for stale in folder.glob("*.js"):
             if re.fullmatch(r"(facts|thumb|photo)-\d+", stale.stem):
                 stale.unlink()
-        thumbs = []
+        readable = []
         for number, records in enumerate(self._blocks()):
-            thumbs += records["thumb"]
+            readable += map(bool, records["thumb"])
             for kind, data in records.items():
                 first = number * BLOCK // SHARD_SIZE[kind]
                 for name, shard in _shards(kind, data, first):
                     _write(folder / f"{name}.js", f'explorerShard("{name}","{_base64(shard)}")')
-        self._note_unreadable(thumbs)
+        self._note_unreadable(readable)
         _write(self.path, self._page("", standalone=False, kinds=SHARD_SIZE))
 
     def _blocks(self):
@@ -304,10 +304,10 @@ class EmbeddingExplorer:
             kept[i] = photos[i]
         return kept
 
-    def _note_unreadable(self, thumbs):
+    def _note_unreadable(self, readable):
         if self._photos:
             names = self.table["image"].astype(str)
-            self.unreadable = [name for name, t in zip(names, thumbs, strict=True) if not t]
+            self.unreadable = [name for name, ok in zip(names, readable, strict=True) if not ok]
 
     def _page(self, shards, standalone, kinds):
         css, js = ((_HERE / f"explorer.{kind}").read_text("utf-8") for kind in ("css", "js"))
