@@ -171,17 +171,3 @@ def test_what_killed_processes_left_is_removed(root, settings):
     assert not left.exists()
     assert not abandoned.exists()
     assert growing.exists()  # another run may be writing it
-
-
-def test_resuming_reads_the_history_to_the_last_digit(root, settings, monkeypatch):
-    data = runs.load_dataset(settings)
-    whole = training.train(settings, "hcl", data)["folder"]
-    text = (whole / "history.csv").read_text().splitlines()[1]
-    (root / "runs").rename(root / "whole")
-    with monkeypatch.context() as patch:
-        fail_in_second_epoch(patch, "_step", KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            training.train(settings, "hcl", data)
-    training.train(settings, "hcl", data)
-    again = (whole / "history.csv").read_text().splitlines()[1]
-    assert text.rsplit(",", 1)[0] == again.rsplit(",", 1)[0]  # but for the seconds
