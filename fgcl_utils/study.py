@@ -259,9 +259,10 @@ def summarise(spec, jobs, parameters=None):
     -------
     dict
         ``groups``: a dict from slug to method, overrides, seeds, and for val and test every
-        measure's mean over seeds with its 95 % interval (Student's t; None with one seed), and
-        ``vs_ce``: the same of the difference from CE, seed by seed. ``runs``: every run. ``tables``
-        for the book, ``settings`` and ``provenance``.
+        measure's mean over seeds with its 95 % interval (Student's t; None with one seed);
+        ``vs_ce``: the same of the difference from CE on test photos, seed by seed; ``change``: by
+        which share genus outliers rise or fall against CE with the same seeds. ``runs``: every
+        run. ``tables`` for the book, ``settings`` and ``provenance``.
     """
     done = [job for job in jobs if job.is_finished]
     ce_reads = Settings().identity("ce")
@@ -278,6 +279,7 @@ def summarise(spec, jobs, parameters=None):
             "label": _label(job),
             "overrides": job.overrides,
             "seeds": [row["seed"] for row in of_group],
+            "change": {split: _change(of_group, of_ce, split) for split in ("val", "test")},
             "vs_ce": _means(_differences(of_group, of_ce, "test")),
         } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
     settings = dataclasses.asdict(_base(spec, parameters))
@@ -285,25 +287,17 @@ def summarise(spec, jobs, parameters=None):
     settings |= {"data_root": None, "weights": Path(settings["weights"]).name}
     return {
         "title": spec["title"],
-        "headline": _headline(groups, len(rows)),
+        "headline": {
+            "n_runs": len(rows),
+            "n_seeds": len({row["seed"] for row in rows}),
+            "default": "hcl",
+        },
         "tables": {split: _table(groups, split) for split in ("val", "test")},
         "groups": groups,
         "runs": rows,
         "settings": settings,
         "provenance": runs.provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
-
-
-def _headline(groups, n_runs):
-    """How many runs and seeds, and each method's change of CE's outliers in percent."""
-    headline = {"n_runs": n_runs, "default": "hcl"}
-    if "ce" in groups:
-        headline["n_seeds"] = len(groups["ce"]["seeds"])
-        ours = {m: groups[m]["test"]["genus_outliers"]["mean"] for m in METHODS if m in groups}
-        for method in METHODS[1:]:
-            if method in ours and ours["ce"]:
-                headline[f"{method}_change"] = 100 * (ours[method] / ours["ce"] - 1)
-    return headline
 
 
 def _row(job):
@@ -357,6 +351,16 @@ def _differences(rows, ce_rows, split):
         for row in rows
         if row["seed"] in of_ce
     ]
+
+
+def _change(rows, ce_rows, split):
+    """Share by which the outliers differ from CE's, both with the seeds they have in common."""
+    common = {row["seed"] for row in rows} & {row["seed"] for row in ce_rows}
+    ours, theirs = (
+        sum(row[split].get("genus_outliers", 0) for row in either if row["seed"] in common)
+        for either in (rows, ce_rows)
+    )
+    return ours / theirs - 1 if theirs else None
 
 
 def _label(job):

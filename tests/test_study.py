@@ -54,7 +54,7 @@ def test_lists_are_multiplied_out_seed_by_seed(root):
 
 
 def test_the_usual_settings_are_the_profile_s_own_runs(root):
-    usual, other = study.plan(spec({"method": "hcl", "soft_weight": [0.3, 0.1]}))
+    usual, other = study.plan(spec({"method": "hcl", "soft_weight": [0.03, 0.1]}))
     assert usual.overrides == {} and usual.group == "hcl"
     assert usual.settings == Settings()
     assert other.settings == Settings(soft_weight=0.1, run_name="demo.soft_weight-0.1")
@@ -128,6 +128,10 @@ def test_summary_is_student_s_interval_over_seeds(root):
         assert found["mean"] == pytest.approx(sample.mean(), abs=1e-5)
         assert (found["low"], found["high"]) == pytest.approx(tuple(interval), abs=1e-5)
     assert groups["hcl"]["seeds"] == [0, 1, 2]
+    outliers = {method: groups[method]["test"]["genus_outliers"]["mean"] for method in groups}
+    change = outliers["hcl"] / outliers["ce"] - 1
+    assert groups["hcl"]["change"]["test"] == pytest.approx(change)
+    assert groups["ce"]["change"]["test"] == 0
     assert groups["ce"]["vs_ce"]["species_accuracy"] == {"mean": 0, "low": 0, "high": 0}
 
 
