@@ -29,7 +29,7 @@ def make_project(folder):
 def start(target, *arguments):
     """A process of its own for `target`, with torch and timm imported already."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tiny_runs"])
+    context.set_forkserver_preload(["fgcl_utils.training"])
     process = context.Process(target=target, args=arguments)
     process.start()
     return process
