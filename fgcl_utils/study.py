@@ -28,12 +28,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import yaml
-from scipy import stats
 from tqdm import tqdm
 
-from fgcl_utils import runs
+from fgcl_utils import metrics, runs
 from fgcl_utils.runs import METHODS, NOTEBOOKS, Settings, SettingsError
 
 SPEC_KEYS = ("title", "profile", "settings", "seeds", "runs")
@@ -330,12 +328,9 @@ def _means(rows):
     names = [name for name in rows[0] if all(name in row for row in rows)] if rows else []
     summary = {}
     for name in names:
-        values = np.array([row[name] for row in rows])
-        mean, low, high = float(values.mean()), None, None
-        if len(values) > 1:
-            half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
-            low, high = float(mean - half), float(mean + half)
-        summary[name] = {"mean": mean, "low": low, "high": high}
+        mean, low, high = metrics.mean_interval([row[name] for row in rows])
+        ends = {"low": low, "high": high} if len(rows) > 1 else {"low": None, "high": None}
+        summary[name] = {"mean": mean} | ends
     return summary
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fgcl_utils import figures
+from fgcl_utils import figures, metrics
 from fgcl_utils.figures.measures import MEASURES
 from fgcl_utils.metrics import compare, evaluate, reliability, taxonomic_distance
 
@@ -38,9 +38,9 @@ def traces(figure, mode):
 def test_mean_interval_is_students(rng):
     values = rng.normal(3, 2, 7)
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    assert figures.mean_interval(values) == pytest.approx((values.mean(), *expected))
-    assert np.isnan(figures.mean_interval([1.0])[1:]).all()
-    assert np.isnan(figures.mean_interval([])).all()
+    assert metrics.mean_interval(values) == pytest.approx((values.mean(), *expected))
+    assert np.isnan(metrics.mean_interval([1.0])[1:]).all()
+    assert np.isnan(metrics.mean_interval([])).all()
 
 
 def test_seeds_draw_every_run_and_join_those_of_a_seed(runs):
@@ -55,7 +55,7 @@ def test_seeds_draw_every_run_and_join_those_of_a_seed(runs):
         *_, points, mean = [trace for trace in panel if trace.mode == "markers"]
         ours = runs.loc[runs["method"] == "hcl", measure]
         assert sorted(points.y) == sorted(ours)
-        centre, low, high = figures.mean_interval(ours)
+        centre, low, high = metrics.mean_interval(ours)
         assert mean.y[0] == pytest.approx(centre)
         assert mean.error_y.array[0] == pytest.approx(high - centre) == pytest.approx(centre - low)
 
@@ -109,7 +109,7 @@ def test_measures_table_marks_the_best_mean(runs):
         "in the encoder's features", "species silhouette ↑",
         "of the classifier", "Brier score ↓",
     ]  # fmt: skip
-    mean, _, high = figures.mean_interval(runs.loc[runs["method"] == "hcl", "species_accuracy"])
+    mean, _, high = metrics.mean_interval(runs.loc[runs["method"] == "hcl", "species_accuracy"])
     cell = table.loc[("in the embedding", "species accuracy ↑"), "HCL"]
     assert cell == f"{100 * mean:.1f} ± {100 * (high - mean):.1f}%"
     assert table.loc[("of the classifier", "Brier score ↓"), "SupCon"] == ""
@@ -264,7 +264,7 @@ def test_gain_map_is_the_mean_difference_by_seed(dialled):
             at = {"dials.species_gap": float(x), "dials.genus_gap": float(y)}
             expected = gains(dialled, at, *panel)
             assert z == pytest.approx(np.mean(expected))
-            mean, low, high = figures.mean_interval(expected)
+            mean, low, high = metrics.mean_interval(expected)
             assert text == f"{mean:+.1f}<br>±{(high - low) / 2:.1f}".replace("-", "−")
     scale = figure.layout.coloraxis
     assert scale.cmin == -scale.cmax and scale.cmax == max(np.abs(h.z).max() for h in figure.data)
@@ -297,6 +297,6 @@ def test_recorded_runs_are_those_without_overrides():
 
 def test_means_in_words(runs):
     assert figures.mean_texts(runs[runs["seed"] == 0], "species_accuracy").keys() == set(METHODS)
-    mean, low, high = figures.mean_interval(runs.loc[runs["method"] == "ce", "species_accuracy"])
+    mean, low, high = metrics.mean_interval(runs.loc[runs["method"] == "ce", "species_accuracy"])
     text = figures.mean_texts(runs, "species_accuracy")["ce"]
     assert text == f"{100 * mean:.1f} ± {50 * (high - low):.1f}%"

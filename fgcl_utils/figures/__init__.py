@@ -33,7 +33,6 @@ from fgcl_utils.figures.experiments import gain_curves, gain_map, pareto
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
 from fgcl_utils.figures.repeats import (
-    mean_interval,
     mean_texts,
     measures_table,
     recorded_measures,
@@ -66,7 +65,6 @@ __all__ = [
     "image_grid",
     "interactive_maps",
     "long_tail",
-    "mean_interval",
     "mean_texts",
     "measures_table",
     "mistakes",

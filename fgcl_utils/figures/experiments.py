@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from fgcl_utils.figures.evaluation import PAPER_OUTLIERS
-from fgcl_utils.figures.repeats import mean_interval
 from fgcl_utils.figures.style import (
     GREY,
     METHOD_NAMES,
@@ -24,6 +23,7 @@ from fgcl_utils.figures.style import (
     method_styles,
     plain,
 )
+from fgcl_utils.metrics import mean_interval
 
 # The share of CE's outliers that HCL leaves in the paper, 201 of 725.
 _PAPER_SHARE = PAPER_OUTLIERS["hcl"] / PAPER_OUTLIERS["ce"]

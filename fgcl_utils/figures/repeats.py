@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from pandas.io.formats.style import Styler
 from plotly.subplots import make_subplots
-from scipy import stats
 
 from fgcl_utils.figures.measures import MEASURES, SPACES, Measure
 from fgcl_utils.figures.style import (
@@ -18,23 +16,7 @@ from fgcl_utils.figures.style import (
     method_styles,
     plain,
 )
-
-
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Mean of a few runs and the ends of its interval by Student's t; NaN where undefined.
-
-    Parameters
-    ----------
-    values : float (N,)
-    confidence : float
-        In (0, 1).
-    """
-    values = np.asarray(values, dtype=np.float64)
-    mean = float(values.mean()) if len(values) else np.nan
-    if len(values) < 2:
-        return mean, np.nan, np.nan
-    reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
-    return mean, float(mean - reach), float(mean + reach)
+from fgcl_utils.metrics import mean_interval
 
 
 def mean_texts(table: pd.DataFrame, name: str) -> dict[str, str]:

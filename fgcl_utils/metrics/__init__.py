@@ -43,7 +43,13 @@ from fgcl_utils.metrics.mistakes import (
 )
 from fgcl_utils.metrics.open_set import auroc, fpr95
 from fgcl_utils.metrics.structure import retrieval, silhouette
-from fgcl_utils.metrics.uncertainty import bootstrap_interval, compare, mcnemar, paired_bootstrap
+from fgcl_utils.metrics.uncertainty import (
+    bootstrap_interval,
+    compare,
+    mcnemar,
+    mean_interval,
+    paired_bootstrap,
+)
 
 __all__ = [
     "K_NEIGHBORS",
@@ -63,6 +69,7 @@ __all__ = [
     "knn_predictions",
     "linear_predictions",
     "mcnemar",
+    "mean_interval",
     "nearest_centroid",
     "nearest_centroid_2d",
     "nearest_centroid_outliers",

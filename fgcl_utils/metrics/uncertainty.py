@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy import stats
 from sklearn.utils import gen_batches
 
 DRAWS = 2**20  # at once, whatever the number of samples and resamples
@@ -38,6 +38,23 @@ def bootstrap_interval(values, confidence=0.95, n_resamples=2000, seed=0, groups
     return float(low), float(high)
 
 
+def mean_interval(values, confidence=0.95):
+    """Mean of a few runs and the ends of its interval by Student's t; NaN where undefined.
+
+    Parameters
+    ----------
+    values : float array (N,)
+    confidence : float
+        In (0, 1).
+    """
+    values = np.asarray(values, dtype=np.float64)
+    mean = float(values.mean()) if len(values) else np.nan
+    if len(values) < 2:
+        return mean, np.nan, np.nan
+    reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
+    return mean, float(mean - reach), float(mean + reach)
+
+
 def mcnemar(a, b):
     """Exact test of whether two methods err equally often on the same samples (McNemar 1947).
 
@@ -56,7 +73,7 @@ def mcnemar(a, b):
     a, b = _paired(a, b)
     only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
     differing = only_a + only_b
-    p_value = float(binomtest(only_a, differing).pvalue) if differing else 1.0
+    p_value = float(stats.binomtest(only_a, differing).pvalue) if differing else 1.0
     return {"only_a": only_a, "only_b": only_b, "p_value": p_value}
 
 
