@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -125,9 +126,11 @@ def explorer_of_all(arrays):
 def explorer_page(points, labels, neighbours=None):
     """A page with one method, its map given, its photos a few encoded ones again and again."""
     import pandas as pd
-    from explorer import Recycled, encoded_photos
+    from explorer import Recycled
 
-    Recycled.bank = list(encoded_photos())
+    from fgcl_utils import explorer
+
+    Recycled.bank = [explorer._encodings(photo) for photo in rendered_photos(40)]
     table = pd.DataFrame({"image": [f"{i:06d}.jpg" for i in range(len(points))]})
     table["species"], table["genus"] = labels.T.astype(str)
     planes = {"HCL": points[:, :2]}
@@ -142,13 +145,19 @@ def explorer_page(points, labels, neighbours=None):
 
 
 def encode_photos(arrays):
+    from fgcl_utils import explorer
+
+    photos = rendered_photos(200)
+    return lambda: len([explorer._encodings(photo) for photo in photos])
+
+
+def rendered_photos(n):
     from PIL import Image
 
     from fgcl_utils import explorer, synthetic
 
-    rendered = synthetic.render(synthetic.Dials(), np.arange(200), explorer.PHOTO_SIZE)
-    photos = [Image.fromarray(pixels) for pixels in rendered]
-    return lambda: len([explorer._encodings(photo) for photo in photos])
+    squares = synthetic.render(synthetic.Dials(), np.arange(n), explorer.PHOTO_SIZE)
+    return [Image.fromarray(square) for square in squares]
 
 
 STEPS = {
@@ -180,17 +189,21 @@ def run_step(name, folder):
     return rows, seconds, peak / (1e9 if sys.platform == "darwin" else 1e6)
 
 
-def measure(n, names, folder):
-    """Rows of the table for a collection of n photos."""
+def measure(n, names, folder, jobs):
+    """Rows of the table for a collection of n photos; `jobs` steps are measured at a time."""
     call = [sys.executable, __file__, "--folder", folder, "--photos", str(n)]
     environment = os.environ | ONE_THREAD
     subprocess.run([*call, "--make"], env=environment, check=True)
-    for name in names:
+
+    def row(name):
         done = subprocess.run([*call, "--step", name], env=environment, capture_output=True)
         if done.returncode:
             raise SystemExit(done.stderr.decode())
         rows, seconds, peak = json.loads(done.stdout.splitlines()[-1])
-        yield [n, name, rows, round(seconds, 1), round(peak, 2)]
+        return [n, name, rows, round(seconds, 1), round(peak, 2)]
+
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(row, names)
 
 
 def main():
@@ -199,6 +212,7 @@ def main():
         "--photos", type=int, nargs="+", choices=COLLECTIONS, default=[*COLLECTIONS]
     )
     parser.add_argument("--step", choices=STEPS, help="only this one")
+    parser.add_argument("--jobs", type=int, default=1, help="steps measured at a time")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "scale.json")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of a collection
     parser.add_argument("--make", action="store_true", help=argparse.SUPPRESS)
@@ -214,7 +228,7 @@ def main():
     print(*COLUMNS, sep=" | ")
     for n in arguments.photos:
         with tempfile.TemporaryDirectory() as folder:
-            for row in measure(n, names, folder):
+            for row in measure(n, names, folder, arguments.jobs):
                 rows.append(row)
                 print(*row, sep=" | ", flush=True)
     write(arguments.out, rows, began, load)
