@@ -539,6 +539,7 @@ def provenance():
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", 1)),  # as accelerate and torchrun set it
         "commit": _commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
