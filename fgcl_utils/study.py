@@ -63,6 +63,17 @@ class Job:
         return held == self.settings.identity(self.method)
 
 
+# Of the tables: the measure and its heading.
+_COLUMNS = {
+    "genus_outlier_rate": "rate",
+    "species_accuracy": "species accuracy",
+    "classifier_accuracy": "of the classifier",
+    "species_knn_accuracy_encoder": "k-NN, encoder",
+    "open_set_auroc": "AUROC, unseen",
+    "open_set_fpr95": "FPR95, unseen",
+}
+
+
 # --- from a file to jobs --------------------------------------------------------------------------
 
 
@@ -365,18 +376,31 @@ def _label(job):
 
 
 def _table(groups, split):
-    columns = ["runs", "seeds", "genus outliers", "rate", "species accuracy", "k-NN, encoder"]
-    shown = ("genus_outlier_rate", "species_accuracy", "species_knn_accuracy_encoder")
-    rows = []
-    for group in groups.values():
-        values = group[split]
-        if values:
-            outliers = round(values["genus_outliers"]["mean"], 1)
-            cells = [_percent(**values[name]) for name in shown]
-            rows.append([group["label"], len(group["seeds"]), outliers, *cells])
-    name = {"val": "Validation", "test": "Test"}[split]
-    caption = f"{name} photos: mean over seeds, in brackets its 95 % interval."
-    return {"columns": columns, "rows": rows, "caption": caption}
+    """The main measures as texts, a row a group; columns that no group has are left out."""
+    measured = [group for group in groups.values() if group[split]]
+    shown = {
+        name: heading
+        for name, heading in _COLUMNS.items()
+        if any(name in group[split] for group in measured)
+    }
+    rows = [
+        [
+            group["label"],
+            len(group["seeds"]),
+            round(group[split]["genus_outliers"]["mean"], 1),
+            *(_percent(**group[split][name]) if name in group[split] else "" for name in shown),
+        ]
+        for group in measured
+    ]
+    photos = {"val": "Validation", "test": "Test"}[split]
+    seeds = {len(group["seeds"]) for group in measured}
+    how = (
+        "mean over seeds, in brackets its 95 % interval"
+        if max(seeds, default=1) > 1
+        else "one seed"
+    )
+    columns = ["runs", "seeds", "genus outliers", *shown.values()]
+    return {"columns": columns, "rows": rows, "caption": f"{photos} photos, {how}."}
 
 
 def _percent(mean, low, high):
