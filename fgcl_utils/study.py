@@ -394,18 +394,14 @@ def _table(groups, split):
     ]
     photos = {"val": "Validation", "test": "Test"}[split]
     seeds = {len(group["seeds"]) for group in measured}
-    how = (
-        "mean over seeds, in brackets its 95 % interval"
-        if max(seeds, default=1) > 1
-        else "one seed"
-    )
+    how = "mean over seeds ± half of its 95 % interval" if max(seeds, default=1) > 1 else "one seed"
     columns = ["runs", "seeds", "genus outliers", *shown.values()]
     return {"columns": columns, "rows": rows, "caption": f"{photos} photos, {how}."}
 
 
 def _percent(mean, low, high):
-    interval = "" if low is None else f" ({100 * low:.1f} to {100 * high:.1f})"
-    return f"{100 * mean:.1f} %{interval}"
+    reach = "" if low is None else f" ± {50 * (high - low):.1f}"
+    return f"{100 * mean:.1f}{reach} %"
 
 
 # --- the command ----------------------------------------------------------------------------------
