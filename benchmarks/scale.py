@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import numpy as np
@@ -203,7 +203,8 @@ def measure(n, names, folder, jobs):
         return [n, name, rows, round(seconds, 1), round(peak, 2)]
 
     with ThreadPoolExecutor(jobs) as pool:
-        yield from pool.map(row, names)
+        for done in as_completed([pool.submit(row, name) for name in names]):
+            yield done.result()
 
 
 def main():
@@ -211,7 +212,8 @@ def main():
     parser.add_argument(
         "--photos", type=int, nargs="+", choices=COLLECTIONS, default=[*COLLECTIONS]
     )
-    parser.add_argument("--step", choices=STEPS, help="only this one")
+    parser.add_argument("--step", nargs="+", choices=STEPS, default=[*STEPS], help="only these")
+    parser.add_argument("--add", action="store_true", help="keep the other rows that --out holds")
     parser.add_argument("--jobs", type=int, default=1, help="steps measured at a time")
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "scale.json")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # of a collection
@@ -220,18 +222,21 @@ def main():
     if arguments.make:
         return make_collection(arguments.photos[0], arguments.folder)
     if arguments.folder:
-        return print(json.dumps(run_step(arguments.step, arguments.folder)))
+        return print(json.dumps(run_step(arguments.step[0], arguments.folder)))
 
     began, load = time.perf_counter(), os.getloadavg()[0]
-    names = [arguments.step] if arguments.step else list(STEPS)
-    rows = []
+    rows = {}  # by collection and step
+    if arguments.add:
+        table = json.loads(arguments.out.read_text(encoding="utf-8"))["tables"]["scale"]
+        rows = {(row[0], row[1]): row for row in table["rows"]}
     print(*COLUMNS, sep=" | ")
     for n in arguments.photos:
         with tempfile.TemporaryDirectory() as folder:
-            for row in measure(n, names, folder, arguments.jobs):
-                rows.append(row)
+            for row in measure(n, arguments.step, folder, arguments.jobs):
                 print(*row, sep=" | ", flush=True)
-    write(arguments.out, rows, began, load)
+                rows[n, row[1]] = row
+                # After each: some take many minutes, and what is measured is measured.
+                write(arguments.out, rows, began, load)
 
 
 def write(out, rows, began, load):
@@ -239,8 +244,8 @@ def write(out, rows, began, load):
         "After training, embeddings of 128 dimensions, each step in a fresh process: CPU time in "
         "one thread, and the most memory that the process held at once, libraries included."
     )
-    keys = {name: step.__name__ for name, step in STEPS.items()}
-    headline = {f"{keys[name]}_{n}_cpu_s": seconds for n, name, _, seconds, _ in rows}
+    rows = [rows[n, name] for n in COLLECTIONS for name in STEPS if (n, name) in rows]
+    headline = {f"{STEPS[name].__name__}_{n}_cpu_s": cpu_s for n, name, _, cpu_s, _ in rows}
     for _, name, n_rows, seconds, _ in rows:
         if STEPS[name] is encode_photos:
             headline["ms_a_photo"] = round(1000 * seconds / n_rows, 1)
