@@ -68,7 +68,6 @@ _COLUMNS = {
     "genus_outlier_rate": "rate",
     "species_accuracy": "species accuracy",
     "classifier_accuracy": "of the classifier",
-    "species_knn_accuracy_encoder": "k-NN, encoder",
     "open_set_auroc": "AUROC, unseen",
     "open_set_fpr95": "FPR95, unseen",
 }
