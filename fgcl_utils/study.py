@@ -377,6 +377,7 @@ def _label(job):
 def _table(groups, split):
     """The main measures as texts, a row a group; columns that no group has are left out."""
     measured = [group for group in groups.values() if group[split]]
+    several = max((len(group["seeds"]) for group in measured), default=1) > 1
     shown = {
         name: heading
         for name, heading in _COLUMNS.items()
@@ -385,22 +386,21 @@ def _table(groups, split):
     rows = [
         [
             group["label"],
-            len(group["seeds"]),
+            *([len(group["seeds"])] if several else []),
             round(group[split]["genus_outliers"]["mean"], 1),
             *(_percent(**group[split][name]) if name in group[split] else "" for name in shown),
         ]
         for group in measured
     ]
     photos = {"val": "Validation", "test": "Test"}[split]
-    seeds = {len(group["seeds"]) for group in measured}
-    how = "mean over seeds ± half of its 95 % interval" if max(seeds, default=1) > 1 else "one seed"
-    columns = ["runs", "seeds", "genus outliers", *shown.values()]
+    how = "mean over seeds ± half of its 95 % interval" if several else "one seed"
+    columns = ["runs", *(["seeds"] if several else []), "genus outliers", *shown.values()]
     return {"columns": columns, "rows": rows, "caption": f"{photos} photos, {how}."}
 
 
 def _percent(mean, low, high):
     reach = "" if low is None else f" ± {50 * (high - low):.1f}"
-    return f"{100 * mean:.1f}{reach} %"
+    return f"{100 * mean:.1f}{reach}\N{NO-BREAK SPACE}%"
 
 
 # --- the command ----------------------------------------------------------------------------------

@@ -219,7 +219,7 @@ def test_results_table_and_number(tmp_path):
 def test_a_mean_over_seeds_has_its_interval(tmp_path):
     entry = "{result}`loss_cpu.json:headline."
     html, _ = build_results_page(tmp_path, f"{entry}rate|+.1%` against {entry}one|.0%`")
-    assert "−12.3 % (−20.0 % to +10.0 %) against 50 %" in html
+    assert "−12.3 % (−20.0 % to +10.0 %) against 50 %" in html.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(

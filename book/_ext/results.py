@@ -93,7 +93,7 @@ def number_text(value, spec):
             return mean
         return f"{mean} ({number_text(value['low'], spec)} to {number_text(value['high'], spec)})"
     text = format(value, spec)
-    return text.replace("-", "\N{MINUS SIGN}").replace("%", " %") if spec else text
+    return text.replace("-", "\N{MINUS SIGN}").replace("%", "\N{NO-BREAK SPACE}%") if spec else text
 
 
 class ResultsTable(SphinxDirective):
