@@ -47,15 +47,15 @@ def scroll_to_frame(page):
 
 def test_run_all_shows_the_explorer(lab, page):
     page.goto(lab.format("executed/04_evaluation.ipynb"))
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-    page.get_by_text("| Idle").wait_for(timeout=60_000)  # the kernel is there
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=180_000)
+    page.get_by_text("| Idle").wait_for(timeout=180_000)  # the kernel is there
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.locator('[data-command="runmenu:run-all"]').click()
-    page.get_by_text("| Busy").wait_for(timeout=60_000)
+    page.get_by_text("| Busy").wait_for(timeout=180_000)
     page.get_by_text("| Idle").wait_for(timeout=240_000)
     scroll_to_frame(page)
     frame = page.locator(".jp-OutputArea-output iframe")
     ready = page.frame_locator(".jp-OutputArea-output iframe").locator("html[data-ready=true]")
-    ready.wait_for(state="attached", timeout=60_000)
+    ready.wait_for(state="attached", timeout=180_000)
     assert frame.count() == 1
     assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
