@@ -397,6 +397,14 @@ def finished(folder):
     return (Path(folder) / "metrics.json").exists()
 
 
+def is_made(settings, method):
+    """Whether the run folder holds this very run, finished, and not one with other settings."""
+    folder = run_folder(settings, method)
+    if not finished(folder):
+        return False
+    return Settings.from_run(folder).identity(method) == settings.identity(method)
+
+
 def load_run(settings, method):
     """A finished run, as a dict: folder, config, history, metrics and embeddings.
 

@@ -57,10 +57,7 @@ class Job:
     @property
     def is_finished(self):
         """Whether this very run is finished, with these settings and no others."""
-        if not runs.finished(self.folder):
-            return False
-        held = Settings.from_run(self.folder).identity(self.method)
-        return held == self.settings.identity(self.method)
+        return runs.is_made(self.settings, self.method)
 
 
 # Of the tables: the measure and its heading.

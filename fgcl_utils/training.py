@@ -57,7 +57,7 @@ def train(settings, method, dataset):
     FloatingPointError
         If the loss is no longer finite.
     """
-    if _is_made(settings, method):
+    if runs.is_made(settings, method):
         folder = runs.open_run(settings, method, dataset)
         made = runs.read_json(folder / "config.json")["provenance"]
         print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
@@ -65,14 +65,6 @@ def train(settings, method, dataset):
     else:
         processes.on_every_gpu(_make, settings, method, dataset)
     return runs.load_run(settings, method)
-
-
-def _is_made(settings, method):
-    """Whether the run folder holds this very run, finished."""
-    folder = runs.run_folder(settings, method)
-    if not runs.finished(folder):
-        return False
-    return runs.Settings.from_run(folder).identity(method) == settings.identity(method)
 
 
 def _make(settings, method, dataset):

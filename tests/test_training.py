@@ -7,19 +7,11 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_runs import SMALL
 
 from fgcl_utils import runs, training
 from fgcl_utils.runs import Settings
 from fgcl_utils.views import DeviceViews
-
-SMALL = {
-    "dials": {"n_species": 12, "n_images": 168},
-    "image_size": 32,
-    "model_name": "test_efficientnet",
-    "epochs": 2,
-    "batch_size": 32,
-    "projection_dim": 16,
-}
 
 
 @pytest.fixture
