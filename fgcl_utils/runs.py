@@ -460,11 +460,11 @@ def load_seeds(settings, dataset):
     for method in METHODS:
         seeds = []
         for folder in run_folder(settings, method).parent.glob("seed-*"):
-            if folder.suffix or not finished(folder):  # a suffix: kept aside for other settings
+            if folder.suffix:  # kept aside for other settings
                 continue
             seed = int(folder.name.removeprefix("seed-"))
             one = dataclasses.replace(settings, seed=seed)
-            if Settings.from_run(folder).identity(method) == one.identity(method):
+            if is_made(one, method):
                 run = load_run(one, method)
                 if run["config"]["dataset_fingerprint"] == dataset.fingerprint:
                     seeds.append((seed, run))
