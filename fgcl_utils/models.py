@@ -25,20 +25,21 @@ class ModelError(ValueError):
 
 
 class ConvStem(PatchEmbed):
-    """Patch embedding by three strided convolutions instead of one linear map per patch.
+    """Patch embedding by strided convolutions, each halving the image, instead of one linear map.
 
-    A ViT trained from scratch on a few thousand photos learns far faster with it (Xiao et al.
-    2021, "Early convolutions help transformers see better").
+    A transformer trained from scratch on a few thousand photos learns far faster with it (Xiao et
+    al. 2021, "Early convolutions help transformers see better"). The patch size is a power of 2.
     """
 
     def __init__(self, *args, in_chans=3, embed_dim=64, **kwargs):
         super().__init__(*args, in_chans=in_chans, embed_dim=embed_dim, **kwargs)
-        widths = (in_chans, embed_dim // 4, embed_dim // 2, embed_dim)
+        halvings = self.patch_size[0].bit_length() - 1
+        widths = (in_chans, *(embed_dim >> i for i in reversed(range(halvings))))
         layers = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)]
             layers += [nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
-        self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))  # stride 8 in all
+        self.proj = nn.Sequential(*layers, nn.Conv2d(embed_dim, embed_dim, 1))
 
 
 @register_model
@@ -53,9 +54,8 @@ def vit_demo_patch8_64(pretrained=False, **kwargs):
 def swin_demo_patch4_window4_64(pretrained=False, **kwargs):
     """Swin with three stages at 64 px for the embedded data set; no pretrained weights."""
     args = {"img_size": 64, "patch_size": 4, "window_size": 4, "embed_dim": 48}
-    return _untrained(
-        SwinTransformer, pretrained, args | {"depths": (2, 2, 2), "num_heads": (2, 4, 8)}, kwargs
-    )
+    args |= {"embed_layer": ConvStem, "depths": (2, 2, 2), "num_heads": (2, 4, 8)}
+    return _untrained(SwinTransformer, pretrained, args, kwargs)
 
 
 def _untrained(cls, pretrained, defaults, kwargs):
