@@ -86,29 +86,58 @@ def neighbours_within_test(arrays):
 def neighbours_of_test_in_all(arrays):
     from fgcl_utils import projection
 
-    n_test = len(arrays["test"])
-    everything = np.concatenate([arrays.pop("test"), arrays.pop("train")])
-    rows = np.arange(n_test)
-    return lambda: len(projection.nearest_neighbours(everything, 12, rows=rows))
+    rows = np.arange(len(arrays["test"]))
+    points = everything(arrays)
+    return lambda: len(projection.nearest_neighbours(points, 12, rows=rows))
+
+
+def neighbours_of_all(arrays):
+    from fgcl_utils import projection
+
+    points = everything(arrays)
+    return lambda: len(projection.nearest_neighbours(points, 12))
 
 
 def tsne(arrays):
-    from fgcl_utils import projection
+    return projected(arrays["test"], "tsne")
 
-    return lambda: len(projection.project({"hcl": arrays["test"]}, "tsne")["hcl"])
+
+def tsne_of_all(arrays):
+    return projected(everything(arrays), "tsne")
 
 
 def umap(arrays):
-    from fgcl_utils import projection
+    return projected(arrays["test"], "umap")
 
-    return lambda: len(projection.project({"hcl": arrays["test"]}, "umap")["hcl"])
+
+def umap_of_all(arrays):
+    return projected(everything(arrays), "umap")
 
 
 def map_quality(arrays):
+    return judged(arrays["test"])
+
+
+def map_quality_of_all(arrays):
+    return judged(everything(arrays))
+
+
+def everything(arrays):
+    """The embeddings of all photos (N, 128), those of the test split first."""
+    return np.concatenate([arrays.pop("test"), arrays.pop("train")])
+
+
+def projected(points, method):
     from fgcl_utils import projection
 
-    plane = arrays["test"][:, :2]  # any will do: what is looked at are the neighbours in 128-D
-    return lambda: projection.quality(arrays["test"], plane) and len(plane)
+    return lambda: len(projection.project({"hcl": points}, method)["hcl"])
+
+
+def judged(points):
+    from fgcl_utils import projection
+
+    plane = points[:, :2]  # any will do: what is looked at are the neighbours in 128-D
+    return lambda: projection.quality(points, plane) and len(plane)
 
 
 def explorer_of_test(arrays):
@@ -116,11 +145,10 @@ def explorer_of_test(arrays):
 
 
 def explorer_of_all(arrays):
-    everything = np.concatenate([arrays["test"], arrays["train"]])
     rows = np.concatenate([arrays["test_index"], arrays["train_index"]])
     # Searching them is a step of its own.
     neighbours = np.random.default_rng(0).integers(0, len(rows), (len(rows), 12))
-    return explorer_page(everything, arrays["labels"][rows], {"HCL": neighbours})
+    return explorer_page(everything(arrays), arrays["labels"][rows], {"HCL": neighbours})
 
 
 def explorer_page(points, labels, neighbours=None):
@@ -166,9 +194,13 @@ STEPS = {
     "of it: linear probe of species": linear_probe,
     "12 neighbours within the test split": neighbours_within_test,
     "12 neighbours of the test split in all": neighbours_of_test_in_all,
-    "t-SNE of the test split": tsne,
+    "12 neighbours of all in all": neighbours_of_all,
     "UMAP of the test split": umap,
+    "UMAP of all": umap_of_all,
+    "t-SNE of the test split": tsne,
+    "t-SNE of all": tsne_of_all,
     "quality of a map of the test split": map_quality,
+    "quality of a map of all": map_quality_of_all,
     "explorer of the test split": explorer_of_test,
     "explorer of all, neighbours given": explorer_of_all,
     "photos encoded for it, a sample": encode_photos,
