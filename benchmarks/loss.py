@@ -6,8 +6,9 @@ float32 projections of length 128, 182 species in 6 genera. Each measurement has
 own, forked from one that has imported everything and computed nothing; implementations take turns
 within each of several rounds, so that a busy machine hits all alike; the median over rounds counts.
 Memory is the growth of the process's peak resident size. Prints tables and writes
-results/loss_cpu.json, then repeats benchmarks/loss_cases.py. On a busy machine set
-OMP_WAIT_POLICY=passive, or threads that wait for each other burn what the others need.
+results/loss_cpu.json, then repeats benchmarks/loss_cases.py and, where there is a GPU,
+benchmarks/loss_cuda.py. On a busy machine, and only there, set OMP_WAIT_POLICY=passive, or threads
+that wait for each other burn what the others need.
 """
 
 import argparse
@@ -299,6 +300,10 @@ def main():
     arguments.output.parent.mkdir(exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
     loss_cases.main()
+    if torch.cuda.is_available():
+        import loss_cuda  # which takes its implementations from here
+
+        loss_cuda.main([])
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ contributes
        = log Σ_{k≠i} exp(zᵢ·zₖ/τ) − zᵢ·mᵢ/τ
 
 where wᵢⱼ is the weight of the finest level that i and j share, and mᵢ the weighted mean of i's
-positives. The second line is what is computed: its first term from symmetric tiles (`others`),
-mᵢ from class sums (`positives`). SupCon is the case of one level.
+positives. The second line is what is computed: its first term tile by tile (`others`, or `fused` on
+a GPU), mᵢ from class sums (`positives`). SupCon is the case of one level.
 """
 
 import itertools
@@ -206,7 +206,7 @@ class _Loss(torch.autograd.Function):
             if n_anchors * len(z) <= DIRECT_PAIRS:
                 losses = DirectLosses(*arguments)
             else:
-                losses = TiledLosses(*arguments, float(scale), ranks)
+                losses = TiledLosses(*arguments, per_length, rows.dtype, float(scale), ranks)
         shares = options._shares(losses.exist, z.dtype)
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(z, per_length, shares)

@@ -31,6 +31,7 @@ class Ranks:
 
     def __init__(self, n_rows: int, device: torch.device, together: bool = True):
         self.rank, self.size, self.counts = 0, 1, [n_rows]
+        self.device = device
         if together and dist.is_available() and dist.is_initialized():
             self.rank, self.size = dist.get_rank(), dist.get_world_size()
         if self.size > 1:
@@ -55,6 +56,12 @@ class Ranks:
         if self.size > 1:
             dist.all_reduce(tensor)
         return tensor
+
+    def all(self, mine: bool) -> bool:
+        """Whether it is true on all processes."""
+        if self.size == 1:
+            return mine
+        return int(self.sum(torch.tensor(int(mine), device=self.device))) == self.size
 
     def log_sum_exp(self, tensor: Tensor) -> Tensor:
         """log Σ exp over processes of a tensor that all of them hold."""

@@ -1,8 +1,9 @@
-"""The losses of a large batch, in memory O(N·D): class sums and symmetric tiles."""
+"""The losses of a large batch, in memory O(N·D): class sums, and similarities tile by tile."""
 
+import torch
 from torch import Tensor
 
-from fgcl_utils.losses.others import LogSumExpOfOthers
+from fgcl_utils.losses.choice import log_sum_exp_of_others
 from fgcl_utils.losses.positives import Positives
 from fgcl_utils.losses.ranks import Ranks
 
@@ -19,6 +20,10 @@ class TiledLosses:
     n_anchors : int
     level_weights : tuple of L floats
     normalization : {"pair", "level"}
+    per_length : Tensor (M, 1)
+        What z was multiplied by: z / per_length are the projections.
+    dtype : torch.dtype
+        Of the projections.
     bound : float
         Of the rows' squared length.
     ranks : Ranks
@@ -44,11 +49,13 @@ class TiledLosses:
         n_anchors: int,
         level_weights: tuple[float, ...],
         normalization: str,
+        per_length: Tensor,
+        dtype: torch.dtype,
         bound: float,
         ranks: Ranks,
     ):
         self.positives = Positives(labels, n_anchors, level_weights, normalization, z.dtype)
-        self.others = LogSumExpOfOthers(z, n_anchors, bound, ranks)
+        self.others = log_sum_exp_of_others(z, per_length, dtype, n_anchors, bound, ranks)
         self.exist = self.positives.exist
         self.value = (self.others.value - self.positives.similarity(z)).mul_(self.exist)
 
