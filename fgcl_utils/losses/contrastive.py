@@ -225,13 +225,14 @@ class _Loss(torch.autograd.Function):
 
         # z = √scale · projection / length: the gradient along z is for the scale alone, the
         # gradient across z for the projection.
-        n_anchors, scale_gradient = len(gradient), 0.0
+        n_anchors, learnt = len(gradient), ctx.needs_input_grad[1]
+        scale_gradient = gradient.new_zeros(()) if learnt else None
         blocks = row_blocks(gradient, z[:n_anchors], per_length[:n_anchors])
         for part, anchors, factor in blocks:
-            along = (part * anchors).sum(1, keepdim=True).div_(ctx.scale)
-            scale_gradient += along.sum() / (2 * ctx.ranks.size)
-            part.addcmul_(anchors, along, value=-1).mul_(factor)
-        scale_gradient = scale_gradient if ctx.needs_input_grad[1] else None
+            along = (part * anchors).sum(1, keepdim=True)
+            if learnt:
+                scale_gradient += along.sum() / (2 * ctx.scale * ctx.ranks.size)
+            part.addcmul_(anchors, along, value=-1 / ctx.scale).mul_(factor)
         return gradient[ctx.ranks.own].to(ctx.dtype), scale_gradient, None, None, None, None
 
 
