@@ -16,6 +16,7 @@ import torch.distributed as dist
 from accelerate import Accelerator, PartialState, notebook_launcher
 from accelerate.state import AcceleratorState
 from accelerate.utils import parse_flag_from_env
+from threadpoolctl import threadpool_limits
 from timm.layers import convert_sync_batchnorm
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -53,8 +54,18 @@ def on_every_gpu(function, *arguments):
     if n_gpus > 1 and torch.cuda.is_initialized():
         print(f"this kernel uses CUDA already: one of {n_gpus} GPUs serves. Restart it for all")
     elif n_gpus > 1:
-        return notebook_launcher(function, arguments, num_processes=n_gpus)
+        return notebook_launcher(_in_one_thread, (function, *arguments), num_processes=n_gpus)
     return function(*arguments)
+
+
+def _in_one_thread(function, *arguments):
+    """Call `function` in a forked process, with as many threads as torchrun would give it.
+
+    More would wait for ever, if the notebook has used OpenMP's: these are not there after a fork.
+    """
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        return function(*arguments)
 
 
 def share_of(indices, accelerator):

@@ -1,5 +1,10 @@
 """A run in several processes is the run of one."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +16,7 @@ from torch.nn import functional as F
 from fgcl_utils import processes, runs
 from fgcl_utils.runs import Settings
 
+ROOT = Path(__file__).resolve().parents[1]
 # An odd batch, so that the two shares of it differ in size.
 ODD = SMALL | {"batch_size": 27}
 
@@ -98,6 +104,32 @@ def test_shares_of_all_processes_in_their_order_make_the_whole():
         shares.append(processes.share_of(indices, Two))
     assert len(shares[0]) == len(shares[1])
     np.testing.assert_array_equal(np.concatenate(shares)[: len(indices)], indices)
+
+
+NOTEBOOK = """
+import accelerate, torch
+from fgcl_utils import processes, runs, training
+
+a = torch.randn(1000, 1000)
+(a @ a).exp().sum()  # by several threads, which a fork does not take along
+torch.cuda.device_count = lambda: 2
+processes.notebook_launcher = accelerate.debug_launcher  # the same, with CPU processes
+settings = runs.Settings(**{values!r})
+run = training.train(settings, "hcl", runs.load_dataset(settings))
+assert run["metrics"]["n_test"] and run["config"]["provenance"]["processes"] == 2
+"""
+
+
+def test_a_notebook_that_has_used_threads_trains_in_forked_processes(root):
+    code = NOTEBOOK.replace("{values!r}", repr(ODD | {"run_name": "both"}))
+    environment = os.environ | {"OMP_NUM_THREADS": "2", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=300)
+    traced_run(ODD | {"run_name": "alone"}, "hcl")
+    both, alone = (
+        runs.load_run(Settings(**ODD, run_name=name), "hcl")["history"]["train_loss"]
+        for name in ("both", "alone")
+    )
+    np.testing.assert_allclose(both, alone, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
