@@ -5,7 +5,9 @@
 Projections of length 128 in float32 and bfloat16, 182 species in 6 genera, up to 131,072 of them.
 All in one process, because starting one takes longer than what it would measure; implementations
 take turns within each round, and the median over rounds counts. Memory is what torch allocated
-beyond what it held before. What does not fit is recorded as such. Writes results/loss_cuda.json.
+beyond what it held before. What does not fit is recorded as such. The share of the product rate
+counts 4 N²D operations, the least that a loss needs, whatever a way computes; the rate is that of
+torch's square products in the dtype. Writes results/loss_cuda.json.
 """
 
 import argparse
@@ -21,7 +23,7 @@ import loss
 import torch
 from provenance import provenance
 
-from fgcl_utils.losses import SupConLoss, choice
+from fgcl_utils.losses import SupConLoss, choice, contrastive
 
 SIZES = [64, 256, 512, 2048, 8192, 32768, 131_072]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -50,6 +52,7 @@ def measure(name, n, dtype, device):
         synchronize(device)
 
     step()  # compiles and tunes
+    projections.grad = None
     before = reset_memory(device)
     step()
     mib = (peak_memory(device) - before) / 2**20
@@ -62,7 +65,11 @@ def measure(name, n, dtype, device):
 
 
 def with_way(fused, function, projections, labels):
-    with patch.object(choice, "fused_is_faster", lambda *_: fused):
+    """Without the direct form of small batches, which neither way is."""
+    with (
+        patch.object(choice, "fused_is_faster", lambda *_: fused),
+        patch.object(contrastive, "DIRECT_PAIRS", 0),
+    ):
         return function(projections, labels)
 
 

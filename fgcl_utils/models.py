@@ -34,6 +34,8 @@ class ConvStem(PatchEmbed):
     def __init__(self, *args, in_chans=3, embed_dim=64, **kwargs):
         super().__init__(*args, in_chans=in_chans, embed_dim=embed_dim, **kwargs)
         halvings = self.patch_size[0].bit_length() - 1
+        if self.patch_size != (2**halvings, 2**halvings):
+            raise ModelError(f"a patch size of {self.patch_size} is no power of 2")
         widths = (in_chans, *(embed_dim >> i for i in reversed(range(halvings))))
         layers = []
         for before, after in itertools.pairwise(widths):

@@ -59,9 +59,9 @@ def on_every_gpu(function, *arguments):
 
 
 def _in_one_thread(function, *arguments):
-    """Call `function` in a forked process, with as many threads as torchrun would give it.
+    """Call `function` in a forked process, and let no library in it start threads.
 
-    More would wait for ever, if the notebook has used OpenMP's: these are not there after a fork.
+    They would wait for ever, if the notebook has used OpenMP's: these are not there after a fork.
     """
     torch.set_num_threads(1)
     with threadpool_limits(1):

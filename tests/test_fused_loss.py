@@ -1,5 +1,6 @@
 """The kernels for GPUs: that they are right, on a CPU; and that nothing depends on them."""
 
+import math
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ trial = choice._wins_a_trial.__wrapped__
 def test_kernels_pass_the_tests_of_the_losses():
     """All that hold for every way to compute a loss, and two processes, in Triton's interpreter."""
     pytest.importorskip("triton")
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-v", "-n0", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "-k", "fused or two_processes", Path(__file__).parent / "test_losses.py"],
         env=os.environ | {"TRITON_INTERPRET": "1"},
@@ -28,54 +29,62 @@ def test_kernels_pass_the_tests_of_the_losses():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
+    assert "test_equals_the_slow_loop_in_value_and_gradient[fused] PASSED" in done.stdout
 
 
-@pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.parametrize("dim", [12, 128, 256])
 @pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp32"])
 @pytest.mark.parametrize("name", ["_log2_sum_exp2", "_softmax_products"])
-def test_kernels_compile_for_gpus_and_use_their_tensor_cores(name, dtype, capability):
+def test_kernels_compile_for_gpus_and_use_their_tensor_cores(name, dtype, dim):
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
     from fgcl_utils.losses import fused
 
-    kernel = getattr(fused, name)
-    config, sizes = fused._CONFIGS[-1], {"DIM": 128, "WIDTH": 128}
-    constants = config.kwargs | sizes | {"PRODUCT": getattr(fused.tl, PRODUCTS[dtype])}
-    pointers = {"rows": f"*{dtype}"} | dict.fromkeys(kernel.arg_names[1:-8], "*fp32")
-    integers = dict.fromkeys(["start", "stop", "n"], "i32")
-    signature = pointers | integers | dict.fromkeys(constants, "constexpr")
-    compiled = triton.compile(
-        ASTSource(kernel.fn, {k: signature[k] for k in kernel.arg_names}, constants),
-        target=GPUTarget("cuda", capability, 32),
-        options={"num_warps": config.num_warps, "num_stages": config.num_stages},
-    )
-    assert "mma" in compiled.asm["ptx"]
-    assert compiled.metadata.shared < 64 * 1024
+    kernel, config = getattr(fused, name), fused._CONFIGS[-2]
+    product = getattr(fused.tl, "float32" if dtype == "fp32" else "float16")
+    width = max(16, triton.next_power_of_2(dim))
+    constants = config.kwargs | {"DIM": dim, "WIDTH": width, "PRODUCT": product}
+    signature = dict.fromkeys(kernel.arg_names, "*fp32") | dict.fromkeys(constants, "constexpr")
+    signature |= {
+        "rows": f"*{dtype}",
+        "per_bound": "fp32",
+        "start": "i32",
+        "stop": "i32",
+        "n": "i32",
+    }
+    for capability, products in ((80, "mma.sync"), (90, "wgmma")):
+        compiled = triton.compile(
+            ASTSource(kernel.fn, signature, constants),
+            target=GPUTarget("cuda", capability, 32),
+            options={"num_warps": config.num_warps, "num_stages": config.num_stages},
+        )
+        assert products in compiled.asm["ptx"]
 
 
 @pytest.fixture
 def twin(monkeypatch):
     """Stands for the kernels: the tiles themselves, a little wrong, fast or broken if asked for."""
 
-    class Twin(LogSumExpOfOthers):
-        factor, seconds, broken = 1.0, 0.0, False
+    class Twin:
+        of_value, of_gradient, broken = 1.0, 1.0, False
 
-        def __init__(self, z, per_length, dtype, n_anchors, ranks):
+        def __init__(self, z, per_length, dtype, n_anchors, bound, ranks):
             if self.broken:
                 raise RuntimeError("no C compiler found")
-            super().__init__(z, n_anchors, 10.0, ranks)
+            self.tiles = LogSumExpOfOthers(z, n_anchors, bound, ranks)
+            self.value = self.tiles.value * self.of_value
 
         def gradient(self, z, weights):
-            return self.factor * super().gradient(z, weights)
+            return self.tiles.gradient(z, weights) * self.of_gradient
 
     monkeypatch.setattr(choice, "_fused", Twin)
     monkeypatch.setattr(choice, "TRIAL_ROWS", 64)
     return Twin
 
 
-@pytest.mark.parametrize("dtype", choice.FUSED_DTYPES)
+@pytest.mark.parametrize("dtype", choice.TOLERANCES)
 @pytest.mark.parametrize("faster", [True, False])
 def test_the_faster_way_is_taken(twin, dtype, faster, monkeypatch):
     seconds = iter([1.0, 2.0] if faster else [2.0, 1.0])
@@ -87,9 +96,13 @@ def test_a_trial_takes_time():
     assert choice._seconds(lambda: [torch.randn(100, 100) @ torch.randn(100, 100)]) > 0
 
 
-def test_kernels_that_are_wrong_are_not_used(twin):
-    twin.factor = 1.02
-    with pytest.warns(RuntimeWarning, match=r"differs by 2\.0% .* same without them"):
+@pytest.mark.parametrize(
+    "wrong", [{"of_value": 1.02}, {"of_gradient": 0.98}, {"of_value": math.nan}]
+)
+def test_kernels_that_are_wrong_are_not_used(twin, wrong):
+    for name, factor in wrong.items():
+        setattr(twin, name, factor)
+    with pytest.warns(RuntimeWarning, match=r"off by (0\.02|nan) .* same without them"):
         assert not trial(CPU, torch.bfloat16, 16)
 
 
@@ -107,6 +120,23 @@ def test_a_trial_leaves_the_random_numbers_alone(twin):
     assert torch.rand(()) == expected
 
 
-def test_a_cpu_and_double_precision_have_tiles():
-    assert not choice.fused_is_faster(CPU, torch.float32, 16)
-    assert not choice.fused_is_faster(torch.device("cuda"), torch.float64, 16)
+@pytest.mark.parametrize(
+    ("device", "dtype", "dim", "capability", "hip", "tried"),
+    [
+        ("cuda", torch.bfloat16, 128, (9, 0), None, True),
+        ("cuda", torch.float32, 256, (8, 0), None, True),
+        ("cpu", torch.float32, 128, (9, 0), None, False),
+        ("cuda", torch.float64, 128, (9, 0), None, False),
+        ("cuda", torch.float32, 512, (9, 0), None, False),
+        ("cuda", torch.float16, 128, (7, 5), None, False),
+        ("cuda", torch.float16, 128, (9, 4), "6.2", False),
+    ],
+)
+def test_only_what_the_kernels_are_for_is_tried(
+    monkeypatch, device, dtype, dim, capability, hip, tried
+):
+    pytest.importorskip("triton")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(choice, "_wins_a_trial", lambda *_: True)
+    assert choice.fused_is_faster(torch.device(device), dtype, dim) == tried

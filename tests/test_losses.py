@@ -355,6 +355,14 @@ def test_autocast_changes_nothing(way, rng):
     torch.testing.assert_close(under_autocast, plain, rtol=0, atol=0)
 
 
+def test_projections_may_be_a_view(way, rng):
+    labels = torch.randint(0, 6, (30,), generator=rng)
+    columns = torch.randn(8, 30, dtype=torch.float64, generator=rng)
+    found = loss_and_gradient(SupConLoss(), columns.T, labels)
+    expected = loss_and_gradient(SupConLoss(), columns.T.contiguous(), labels)
+    torch.testing.assert_close(found, expected)
+
+
 def test_two_backward_passes_through_one_graph(way, rng):
     labels = torch.randint(0, 6, (30,), generator=rng)
     projections = torch.randn(30, 8, generator=rng).requires_grad_()
@@ -535,6 +543,11 @@ def run_rank(rank, folder):
         for way in WAYS
         for reduction in ("mean", "sum", "none")
     }
+    # What only one rank would choose is left to all.
+    choice.fused_is_faster = lambda *_: rank == 0
+    choice._fused = None
+    share, reduction = SHARES[0], "mean"
+    results[share, "tiles", reduction] = results_of(rank, share, "tiles", reduction)
     queue = ProjectionQueue(size=30, dim=6, n_levels=2)
     projections, labels = batch_of_two_ranks()
     own = slice(0, 5) if rank == 0 else slice(5, 23)

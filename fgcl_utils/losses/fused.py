@@ -7,8 +7,9 @@ memory. (Attention itself, as torch.nn.attention.flex_attention offers it with i
 would also compute the weighted values and their gradients: 14 N²D.)
 
 bfloat16 and float16 projections are multiplied as they are and scaled afterwards, so that nothing
-is rounded before the sum; the gradient's second product takes its factors in bfloat16. float32
-projections are multiplied in float32 up to rounding (three TensorFloat-32 products).
+is rounded before the sum; the gradient's second product takes its factors in float16, whose eleven
+bits are enough after scaling. float32 projections are multiplied in three TensorFloat-32 products,
+which is float32 up to rounding.
 """
 
 import math
@@ -23,19 +24,19 @@ from torch import Tensor
 from fgcl_utils.losses.others import LOG2E
 from fgcl_utils.losses.ranks import Ranks
 
-# The widest rows whose gradient a program can keep in its registers.
-WIDEST = 256
 # How the second product of the gradient takes its factors.
 PRODUCTS = {
-    torch.bfloat16: tl.bfloat16,
-    torch.float16: tl.bfloat16,  # softmaxes of large batches are too small for float16
+    torch.bfloat16: tl.float16,
+    torch.float16: tl.float16,
     torch.float32: tl.float32,
     torch.float64: tl.float64,
 }
+# Softmaxes reach down to 1/N: what is at most 2 fills float16's range from above.
+_LARGEST = 2.0**14
 # By Triton's interpreter, in Python on a CPU: only the tests want that.
 _INTERPRETED = tl.constexpr(os.environ.get("TRITON_INTERPRET") == "1")
 # Rows and columns of a block, warps, stages of the pipeline: Triton measures which are fastest for
-# a dtype and width when they first come. The last fit the smallest GPUs.
+# a dtype and width when they first come.
 _SHAPES = [(128, 128, 8, 2), (128, 64, 8, 3), (128, 64, 4, 3), (64, 64, 4, 3), (32, 32, 4, 2)]
 _CONFIGS = [
     triton.Config({"ROWS": rows, "COLUMNS": columns}, num_warps=warps, num_stages=stages)
@@ -49,13 +50,15 @@ class FusedLogSumExpOfOthers:
 
     Parameters
     ----------
-    z : Tensor (M, D) with M ≥ 2 and D ≤ `WIDEST`, float32 or float64
+    z : Tensor (M, D) with M ≥ 2, float32 or float64
         The anchors, then rows that are columns only.
     per_length : Tensor (M, 1)
         What z was multiplied by: z / per_length are the projections.
     dtype : torch.dtype
         Of the projections.
     n_anchors : int
+    bound : float
+        Of the rows' squared length.
     ranks : Ranks
         The processes that hold the same z and divide the anchors among them.
 
@@ -64,40 +67,53 @@ class FusedLogSumExpOfOthers:
     value : Tensor (n_anchors,)
     """
 
-    def __init__(self, z: Tensor, per_length: Tensor, dtype, n_anchors: int, ranks: Ranks):
+    def __init__(
+        self,
+        z: Tensor,
+        per_length: Tensor,
+        dtype: torch.dtype,
+        n_anchors: int,
+        bound: float,
+        ranks: Ranks,
+    ):
         self.per_length, self.dtype = per_length, dtype
-        self.n_anchors, self.ranks = n_anchors, ranks
+        self.n_anchors, self.bound, self.ranks = n_anchors, bound, ranks
         log2_value = z.new_zeros(n_anchors)
         self._run(_log2_sum_exp2, z, log2_value)
         self.value = ranks.sum(log2_value).div_(LOG2E)
 
     def gradient(self, z: Tensor, weights: Tensor) -> Tensor:
         """∂/∂z of Σᵢ weightsᵢ valueᵢ over the anchors: (n_anchors, D)."""
+        unit = weights.abs().amax().clamp_(min=torch.finfo(z.dtype).tiny) / _LARGEST
         # A row that is no anchor has weight 0 and, lest 0 meet infinity, a value that hides it.
         log2_value = z.new_full((len(z),), torch.inf)
         torch.mul(self.value, LOG2E, out=log2_value[: self.n_anchors])
         padded = z.new_zeros(len(z))
-        padded[: self.n_anchors] = weights
-        gradient = torch.zeros_like(z[: self.n_anchors])
+        torch.div(weights, unit, out=padded[: self.n_anchors])
+        gradient = z.new_zeros(self.n_anchors, z.shape[1])
         self._run(_softmax_products, z, gradient, log2_value, padded)
-        return self.ranks.sum(gradient).div_(math.sqrt(LOG2E))
+        return self.ranks.sum(gradient).mul_(unit * math.sqrt(self.bound))
 
     def _run(self, kernel, z, out, *more):
-        """Let a kernel write this rank's share of the anchors' results to `out`."""
-        # Dividing gives the projections back to the last bit of their dtype.
-        rows = (z / self.per_length).to(self.dtype)
-        factor = (self.per_length * math.sqrt(LOG2E)).squeeze(1)
+        """Let a kernel write this rank's share of the anchors' results to `out`.
+
+        Both kernels take the same arguments, whether they need them or not.
+        """
         share = -(-self.n_anchors // self.ranks.size)
         start = min(share * self.ranks.rank, self.n_anchors)
         stop = min(start + share, self.n_anchors)
         if start == stop:
             return
+        # Dividing gives back the projections: bfloat16 and float16 exactly, float32 up to rounding.
+        rows = (z / self.per_length).to(self.dtype).contiguous()
+        factor = (self.per_length * math.sqrt(LOG2E)).squeeze(1)
         with torch.cuda.device(z.device) if z.is_cuda else nullcontext():
             kernel[lambda meta: (triton.cdiv(stop - start, meta["ROWS"]),)](
                 rows,
                 factor,
                 *more,
                 out,
+                1 / math.sqrt(self.bound * LOG2E),
                 start,
                 stop,
                 len(z),
@@ -112,7 +128,8 @@ def _block(rows, factor, i, stop, DIM: tl.constexpr, WIDTH: tl.constexpr):
     """Rows i and their factors, zeros beyond `stop` and from DIM to WIDTH."""
     d = tl.arange(0, WIDTH)
     inside = (i[:, None] < stop) & (d[None, :] < DIM)
-    block = tl.load(rows + i[:, None] * DIM + d[None, :], mask=inside, other=0.0)
+    offset = i.to(tl.int64)[:, None] * DIM + d[None, :]
+    block = tl.load(rows + offset, mask=inside, other=0.0)
     return block, tl.load(factor + i, mask=i < stop, other=0.0)
 
 
@@ -133,11 +150,12 @@ def _similarities(anchors, anchor_factor, columns, column_factor, i, j, n):
 
 
 @_tuned
-@triton.jit
+@triton.jit(do_not_specialize=["start", "stop", "n"])
 def _log2_sum_exp2(
     rows,
     factor,
     out,
+    per_bound,
     start,
     stop,
     n,
@@ -162,13 +180,14 @@ def _log2_sum_exp2(
 
 
 @_tuned
-@triton.jit
+@triton.jit(do_not_specialize=["start", "stop", "n"])
 def _softmax_products(
     rows,
     factor,
     log2_value,
     weights,
     out,
+    per_bound,
     start,
     stop,
     n,
@@ -192,8 +211,9 @@ def _softmax_products(
         # The softmax of row i, and that of row j, in which zᵢ·zⱼ stands too.
         pull = tl.exp2(s - value[:, None]) * weight[:, None]
         pull += tl.exp2(s - column_value[None, :]) * column_weight[None, :]
-        pull *= column_factor[None, :]
-        gradient = _add_product(gradient, pull.to(PRODUCT), columns.to(PRODUCT))
+        directions = columns * (column_factor * per_bound)[:, None]  # no longer than 1
+        gradient = _add_product(gradient, pull.to(PRODUCT), directions.to(PRODUCT))
     d = tl.arange(0, WIDTH)
     inside = (i[:, None] < stop) & (d[None, :] < DIM)
-    tl.store(out + i[:, None] * DIM + d[None, :], gradient, mask=inside)
+    offset = i.to(tl.int64)[:, None] * DIM + d[None, :]
+    tl.store(out + offset, gradient, mask=inside)
