@@ -384,7 +384,7 @@ def _table(groups, split):
         [
             group["label"],
             *([len(group["seeds"])] if several else []),
-            round(group[split]["genus_outliers"]["mean"], 1),
+            round(group[split]["genus_outliers"]["mean"], 1 if several else None),
             *(_percent(**group[split][name]) if name in group[split] else "" for name in shown),
         ]
         for group in measured
