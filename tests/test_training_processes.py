@@ -113,7 +113,14 @@ from fgcl_utils import processes, runs, training
 a = torch.randn(1000, 1000)
 (a @ a).exp().sum()  # by several threads, which a fork does not take along
 torch.cuda.device_count = lambda: 2
-processes.notebook_launcher = accelerate.debug_launcher  # the same, with CPU processes
+
+
+def launcher(function, arguments, num_processes):
+    torch.cuda.device_count = lambda: 0  # CPU processes take the GPUs' place
+    accelerate.debug_launcher(function, arguments, num_processes)
+
+
+processes.notebook_launcher = launcher
 settings = runs.Settings(**{values!r})
 run = training.train(settings, "hcl", runs.load_dataset(settings))
 assert run["metrics"]["n_test"] and run["config"]["provenance"]["processes"] == 2
