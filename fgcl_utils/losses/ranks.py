@@ -25,6 +25,7 @@ class Ranks:
     Attributes
     ----------
     rank, size : int
+    device : torch.device
     own : slice
         This process's rows within those of all, which come rank by rank.
     """
