@@ -46,6 +46,7 @@ def _fused(*arguments):
     return FusedLogSumExpOfOthers(*arguments)
 
 
+@functools.cache
 def fused_is_faster(device: torch.device, dtype: torch.dtype, dim: int) -> bool:
     """Whether the kernels work for such projections on this device, and beat the tiles."""
     if device.type != "cuda" or dtype not in TOLERANCES or dim > WIDEST:
@@ -55,7 +56,6 @@ def fused_is_faster(device: torch.device, dtype: torch.dtype, dim: int) -> bool:
     return find_spec("triton") is not None and _wins_a_trial(device, dtype, dim)
 
 
-@functools.cache
 def _wins_a_trial(device, dtype, dim):
     """As `fused_is_faster`, measured on random rows; a warning says why where they do not work.
 
