@@ -28,12 +28,9 @@ from fgcl_utils.losses import SupConLoss, choice, contrastive
 SIZES = [64, 256, 512, 2048, 8192, 32768, 131_072]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 # Ours as it chooses by itself, and made to take either way.
-WAYS = {
-    "SupConLoss, fused kernels": (SupConLoss, 1),
-    "SupConLoss, tiles": (SupConLoss, 1),
-}
-IMPLEMENTATIONS = loss.OURS | WAYS | loss.VARIANTS | loss.PEERS
 FORCED = {"SupConLoss, fused kernels": True, "SupConLoss, tiles": False}
+WAYS = dict.fromkeys(FORCED, (SupConLoss, 1))
+IMPLEMENTATIONS = loss.OURS | WAYS | loss.VARIANTS | loss.PEERS
 OURS, TILES = "SupConLoss", "SupConLoss, tiles"
 
 

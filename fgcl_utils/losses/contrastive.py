@@ -108,7 +108,8 @@ class HierarchicalContrastiveLoss(nn.Module):
         Parameters
         ----------
         projections : Tensor (N, D), any float dtype
-            Of any length; computed in float32 at least, whatever autocast says.
+            Of any length; computed in float32 at least, whatever autocast says. (Kernels for GPUs
+            multiply the gradient of half-precision input in float16: see `fused`.)
         labels : Tensor (N,) or (N, L), integer
             Nested, finest level first, with L = len(level_weights).
         memory : pair of such Tensors, optional
