@@ -27,8 +27,10 @@ import torch
 from provenance import provenance
 from safetensors import safe_open
 
-from fgcl_utils import reproduction, runs, train, training
+from fgcl_utils import train, training
 from fgcl_utils.datasets import ImageDataset
+from fgcl_utils.files import read_json
+from fgcl_utils.training import reproduction
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = 4
@@ -205,8 +207,8 @@ def all_whole(project):
     """Whether everything that has its name can be read to its end."""
     folder = run_folder(project)
     readers = {
-        "config.json": runs.read_json,
-        "metrics.json": runs.read_json,
+        "config.json": read_json,
+        "metrics.json": read_json,
         "history.csv": pd.read_csv,
         "checkpoint.safetensors": read_weights,
         "embeddings.npz": read_arrays,

@@ -24,7 +24,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 from provenance import provenance
 
-from fgcl_utils import explorer, synthetic
+from fgcl_utils import explorer
+from fgcl_utils.datasets import synthetic
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = {3640: True, 36_000: False, 300_000: False}  # points → one file?

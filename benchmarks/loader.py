@@ -26,9 +26,9 @@ from torch.utils.data import DataLoader, default_collate
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
-from fgcl_utils import synthetic, training
-from fgcl_utils.datasets import pixels
+from fgcl_utils.datasets import pixels, synthetic
 from fgcl_utils.models import build_encoder
+from fgcl_utils.training import loop
 from fgcl_utils.views import DeviceViews, TwoViews, make_views
 
 try:
@@ -267,7 +267,7 @@ def candidates(views, batch, drawn):
 
 def appetites(threads, repeats):
     """Rows of [model, px, images/s with each number of threads], two views of every image."""
-    training._keep_freed_memory()
+    loop._keep_freed_memory()
     rows = []
     for name in MODELS:
         for size in SIZES:

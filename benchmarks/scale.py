@@ -182,7 +182,8 @@ def encode_photos(arrays):
 def rendered_photos(n):
     from PIL import Image
 
-    from fgcl_utils import explorer, synthetic
+    from fgcl_utils import explorer
+    from fgcl_utils.datasets import synthetic
 
     squares = synthetic.render(synthetic.Dials(), np.arange(n), explorer.PHOTO_SIZE)
     return [Image.fromarray(square) for square in squares]

@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from fgcl_utils.runs import write_npz
+from fgcl_utils.files import write_npz
 
 _LIBRARY = {"tsne": "scikit-learn", "umap": "umap-learn"}
 _MIN_POINTS = 5

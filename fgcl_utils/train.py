@@ -1,4 +1,4 @@
-"""Make one run on the command line, in one process or many::
+"""The command that makes one run, in one process or many; `fgcl_utils.training` does the work::
 
     python -m fgcl_utils.train --profile profiles/demo.yaml --method hcl --seed 0
     accelerate launch -m fgcl_utils.train --profile profiles/df20_mini.yaml --method hcl
@@ -15,8 +15,10 @@ from pathlib import Path
 
 import yaml
 
-from fgcl_utils import reproduction, runs, training
-from fgcl_utils.failures import RunFailed
+from fgcl_utils import training
+from fgcl_utils.settings import METHODS, Settings, SettingsError, load_dataset
+from fgcl_utils.training.failures import RunFailed
+from fgcl_utils.training.reproduction import reproduce
 
 
 def main(argv=None):
@@ -26,7 +28,7 @@ def main(argv=None):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--profile", default="profiles/demo.yaml", help="a papermill profile")
-    parser.add_argument("--method", choices=runs.METHODS)
+    parser.add_argument("--method", choices=METHODS)
     parser.add_argument("--seed", type=int, help="short for --set seed=SEED")
     parser.add_argument(
         "--set",
@@ -45,9 +47,9 @@ def main(argv=None):
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if arguments.reproduce:
-            sys.exit(0 if reproduction.reproduce(arguments.reproduce) else 1)
-        settings = runs.Settings.from_profile(arguments.profile, **_overrides(arguments))
-        run = training.train(settings, arguments.method, runs.load_dataset(settings))
+            sys.exit(0 if reproduce(arguments.reproduce) else 1)
+        settings = Settings.from_profile(arguments.profile, **_overrides(arguments))
+        run = training.train(settings, arguments.method, load_dataset(settings))
     except KeyboardInterrupt as stop:
         print(f"\n{str(stop) or 'stopped'}", file=sys.stderr)
         sys.exit(130)  # as the shell says it
@@ -63,7 +65,7 @@ def _overrides(arguments):
     for pair in arguments.set:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise runs.SettingsError(f"--set {pair}: write it as NAME=VALUE")
+            raise SettingsError(f"--set {pair}: write it as NAME=VALUE")
         overrides[name] = yaml.safe_load(value)
     if arguments.seed is not None:
         overrides["seed"] = arguments.seed

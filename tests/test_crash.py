@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import SMALL, make_project, start
 
-from fgcl_utils import reproduction, runs, training
-from fgcl_utils.runs import Settings
+from fgcl_utils import runs, training
+from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.training import reproduction
 
 SETTINGS = Settings(**(SMALL | {"epochs": 3}))
 
@@ -51,7 +52,7 @@ def train_and_die(project, moment):
 
     training.Trainer._step = step_or_die
     safetensors.torch.save_file, np.savez = save_or_die, savez_or_die
-    training.train(SETTINGS, "hcl", runs.load_dataset(SETTINGS))
+    training.train(SETTINGS, "hcl", load_dataset(SETTINGS))
 
 
 def cut_in_half(path):

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fgcl_utils import synthetic
-from fgcl_utils.datasets import ImageError, load_dataset, pixels, splits
+from fgcl_utils.datasets import ImageError, load_dataset, pixels, splits, synthetic
 
 DIALS = synthetic.Dials(n_species=12, n_images=84)
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fgcl_utils import synthetic
-from fgcl_utils.datasets import SPLITS, load_dataset, splits
+from fgcl_utils.datasets import SPLITS, load_dataset, splits, synthetic
 
 DIALS = synthetic.Dials(n_species=24, n_images=240)
 

@@ -15,9 +15,11 @@ import pytest
 from PIL import Image
 from sklearn.metrics import pairwise_distances
 
-from fgcl_utils import explorer, metrics, runs
+from fgcl_utils import explorer, metrics
 from fgcl_utils.explorer import EmbeddingExplorer
 from fgcl_utils.explorer.__main__ import main
+from fgcl_utils.files import write_json, write_npz
+from fgcl_utils.settings import Settings, load_dataset
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
@@ -285,8 +287,8 @@ def test_train_needs_its_labels(points):
 @pytest.fixture
 def study(tmp_path):
     """Run folders of two methods on a small rendered data set, as training leaves them."""
-    settings = runs.Settings(dials={"n_species": 12, "n_images": 180}, run_name="small")
-    dataset = runs.load_dataset(settings)
+    settings = Settings(dials={"n_species": 12, "n_images": 180}, run_name="small")
+    dataset = load_dataset(settings)
     rng = np.random.default_rng(0)
     for method in ("ce", "hcl"):
         folder = tmp_path / "small" / method / "seed-0"
@@ -294,10 +296,10 @@ def study(tmp_path):
         for split in ("train", "test"):
             rows = dataset.indices(split)
             arrays |= {split: rng.normal(size=(len(rows), 6)), f"{split}_index": rows}
-        runs.write_npz(folder / "embeddings.npz", arrays)
+        write_npz(folder / "embeddings.npz", arrays)
         settings_of_run = {"settings": {"dials": settings.dials, "run_name": "small"}}
-        runs.write_json(folder / "config.json", settings_of_run)
-        runs.write_json(folder / "metrics.json", {})
+        write_json(folder / "config.json", settings_of_run)
+        write_json(folder / "metrics.json", {})
     return tmp_path / "small"
 
 

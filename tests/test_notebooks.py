@@ -10,7 +10,7 @@ import pytest
 import yaml
 from conftest import NOTEBOOKS, TINY
 
-from fgcl_utils.runs import Settings
+from fgcl_utils.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fgcl_utils.runs import Settings
+from fgcl_utils.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results").glob("*.json")}

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from fgcl_utils import runs
-from fgcl_utils.runs import Settings, SettingsError
+from fgcl_utils.files import project_root, read_json, resolve, write_json, write_npz
+from fgcl_utils.provenance import provenance
+from fgcl_utils.settings import Settings, SettingsError, load_dataset, read_parameters
 
 
 @pytest.fixture
@@ -64,38 +66,38 @@ def test_settings_take_whole_numbers_and_null_where_they_are_meant():
 
 def test_unknown_dial_lists_the_dials():
     with pytest.raises(SettingsError, match=r"no dial 'gap'. Dials: n_species"):
-        runs.load_dataset(Settings(dials={"gap": 1}))
+        load_dataset(Settings(dials={"gap": 1}))
 
 
 def test_parameters_are_read_from_the_parameter_cells_alone():
     cells = ["", "# Parameters: all\nepochs = 3", "# Parameters\nseed = 1", "settings = read()"]
     names = {"In": cells, "epochs": 3, "seed": 1, "rows": 7}
-    assert runs.read_parameters(names) == Settings(epochs=3, seed=1)
+    assert read_parameters(names) == Settings(epochs=3, seed=1)
 
 
 def test_a_misspelt_injected_parameter_stops():
     cells = ["", "# Parameters: all\nepochs = 3", "# Parameters\nsead = 1", "settings = read()"]
     with pytest.raises(SettingsError, match=r"no parameter 'sead'. Did you mean 'seed'"):
-        runs.read_parameters({"In": cells, "epochs": 3, "sead": 1})
+        read_parameters({"In": cells, "epochs": 3, "sead": 1})
 
 
 @pytest.mark.parametrize("faulty", ["sead = 1", "seed = = 1"])
 @pytest.mark.parametrize("between", [["x = 1"], []])
 def test_a_faulty_cell_does_not_matter_once_mended(faulty, between):
     cells = ["", f"# Parameters: all\n{faulty}", *between, "# Parameters: all\nseed = 1", "here()"]
-    assert runs.read_parameters({"In": cells, "sead": 1, "seed": 1}) == Settings(seed=1)
+    assert read_parameters({"In": cells, "sead": 1, "seed": 1}) == Settings(seed=1)
 
 
 def test_a_refused_cell_is_refused_again():
     cells = ["", "# Parameters: all\nsead = 1", "settings = read()", "settings = read()"]
     with pytest.raises(SettingsError, match="sead"):
-        runs.read_parameters({"In": cells, "sead": 1})
+        read_parameters({"In": cells, "sead": 1})
 
 
 def test_relative_paths_are_relative_to_the_root(root):
-    assert runs.project_root() == root
-    assert runs.resolve("data") == root / "data"
-    assert runs.resolve(root / "data") == root / "data"
+    assert project_root() == root
+    assert resolve("data") == root / "data"
+    assert resolve(root / "data") == root / "data"
 
 
 def test_identity_ignores_what_a_method_does_not_use():
@@ -144,22 +146,22 @@ def test_missing_runs_are_named_with_their_commands(root):
 
 def test_files_appear_whole_or_not_at_all(tmp_path):
     path = tmp_path / "values.json"
-    runs.write_json(path, {"a": 1})
+    write_json(path, {"a": 1})
     with pytest.raises(TypeError):
-        runs.write_json(path, {"a": object()})
+        write_json(path, {"a": object()})
     with pytest.raises(ValueError, match="JSON"):
-        runs.write_json(path, {"a": float("nan")})
+        write_json(path, {"a": float("nan")})
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_arrays_come_back(tmp_path):
     arrays = {"train": np.arange(6, dtype=np.float32).reshape(2, 3)}
-    runs.write_npz(tmp_path / "a.npz", arrays)
+    write_npz(tmp_path / "a.npz", arrays)
     with np.load(tmp_path / "a.npz", allow_pickle=False) as read:
         np.testing.assert_array_equal(read["train"], arrays["train"])
 
 
 def test_provenance_can_be_written(tmp_path):
-    runs.write_json(tmp_path / "p.json", runs.provenance())
-    assert {"versions", "device", "commit", "date"} <= set(runs.read_json(tmp_path / "p.json"))
+    write_json(tmp_path / "p.json", provenance())
+    assert {"versions", "device", "commit", "date"} <= set(read_json(tmp_path / "p.json"))

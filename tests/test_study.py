@@ -10,8 +10,11 @@ import yaml
 from conftest import TINY
 from scipy import stats
 
-from fgcl_utils import runs, study
-from fgcl_utils.runs import Settings, SettingsError
+from fgcl_utils.files import read_json, write_json
+from fgcl_utils.settings import Settings, SettingsError
+from fgcl_utils.study.__main__ import main
+from fgcl_utils.study.plan import plan, read_spec
+from fgcl_utils.study.summary import summarise
 
 
 def spec(*entries, **others):
@@ -31,7 +34,7 @@ def root(tmp_path, monkeypatch):
 
 def finish(job, **measures):
     """Write what a finished run leaves behind."""
-    runs.write_json(
+    write_json(
         job.folder / "config.json",
         {
             "settings": {"run_name": "demo"} | job.settings.identity(job.method),
@@ -41,12 +44,12 @@ def finish(job, **measures):
     measures = {"genus_outliers": 5, "genus_outlier_rate": 0.05, "species_accuracy": 0.5} | measures
     measures |= {"genus_outlier_rate_interval": [0, 1]}
     values = {"seconds": 2.0, "n_test": 100, "val": measures} | measures
-    runs.write_json(job.folder / "metrics.json", values)
+    write_json(job.folder / "metrics.json", values)
 
 
 def test_lists_are_multiplied_out_seed_by_seed(root):
     entry = {"method": "hcl", "soft_weight": [0.1, 0.2], "normalization": ["pair", "level"]}
-    jobs = study.plan(spec(entry), seeds=3)
+    jobs = plan(spec(entry), seeds=3)
     assert len(jobs) == 12
     assert [job.settings.seed for job in jobs] == [0] * 4 + [1] * 4 + [2] * 4
     made = {(job.settings.soft_weight, job.settings.normalization) for job in jobs}
@@ -54,7 +57,7 @@ def test_lists_are_multiplied_out_seed_by_seed(root):
 
 
 def test_the_usual_settings_are_the_profile_s_own_runs(root):
-    usual, other = study.plan(spec({"method": "hcl", "soft_weight": [0.03, 0.1]}))
+    usual, other = plan(spec({"method": "hcl", "soft_weight": [0.03, 0.1]}))
     assert usual.overrides == {} and usual.group == "hcl"
     assert usual.settings == Settings()
     assert other.settings == Settings(soft_weight=0.1, run_name="demo.soft_weight-0.1")
@@ -62,7 +65,7 @@ def test_the_usual_settings_are_the_profile_s_own_runs(root):
 
 
 def test_what_a_method_does_not_read_makes_no_second_run(root):
-    jobs = study.plan(spec({"soft_weight": [0.1, 0.2], "epochs": 3}))
+    jobs = plan(spec({"soft_weight": [0.1, 0.2], "epochs": 3}))
     assert [job.group for job in jobs] == [
         "ce_epochs-3",
         "supcon_epochs-3",
@@ -73,7 +76,7 @@ def test_what_a_method_does_not_read_makes_no_second_run(root):
 
 def test_dials_are_turned_one_by_one(root):
     base = {"dials": {"n_images": 600}, "run_name": "gain"}
-    jobs = study.plan(spec({"method": "ce", "dials.tail": [0, 1]}, settings=base))
+    jobs = plan(spec({"method": "ce", "dials.tail": [0, 1]}, settings=base))
     assert [job.settings.dials for job in jobs] == [
         {"n_images": 600, "tail": 0},
         {"n_images": 600, "tail": 1},
@@ -82,7 +85,7 @@ def test_dials_are_turned_one_by_one(root):
 
 
 def test_parameters_go_on_top(root):
-    (job,) = study.plan(spec({"method": "ce"}), parameters={"epochs": 2})
+    (job,) = plan(spec({"method": "ce"}), parameters={"epochs": 2})
     assert job.settings.epochs == 2 and job.overrides == {}
 
 
@@ -96,26 +99,26 @@ def test_parameters_go_on_top(root):
 )
 def test_a_wrong_entry_stops_before_anything_runs(root, entry, message):
     with pytest.raises(SettingsError, match=message):
-        study.plan(spec(entry))
+        plan(spec(entry))
 
 
 def test_wrong_files_are_named(root, capsys):
-    assert study.main(["experiments/none.yaml"]) == 2
+    assert main(["experiments/none.yaml"]) == 2
     assert "there is no" in capsys.readouterr().err
     (root / "odd.yaml").write_text("runs: []\nseed: 3\n")
     with pytest.raises(SettingsError, match="unknown entry 'seed'"):
-        study.read_spec("odd.yaml")
+        read_spec("odd.yaml")
 
 
 def test_summary_is_student_s_interval_over_seeds(root):
     one = spec({})
-    jobs = study.plan(one, seeds=3)
+    jobs = plan(one, seeds=3)
     rng = np.random.default_rng(0)
     values = {(job.method, job.settings.seed): rng.uniform(10, 20) for job in jobs}
     for job in jobs:
         rate = values[job.method, job.settings.seed] / 100
         finish(job, genus_outliers=int(100 * rate), genus_outlier_rate=rate)
-    groups = study.summarise(one, jobs)["groups"]
+    groups = summarise(one, jobs)["groups"]
 
     hcl = np.array([values["hcl", seed] for seed in range(3)]) / 100
     ce = np.array([values["ce", seed] for seed in range(3)]) / 100
@@ -137,10 +140,10 @@ def test_summary_is_student_s_interval_over_seeds(root):
 
 def test_one_seed_has_no_interval_and_unfinished_runs_are_left_out(root):
     one = spec({})
-    ce, supcon, _ = jobs = study.plan(one)
+    ce, supcon, _ = jobs = plan(one)
     for job in (ce, supcon):
         finish(job)
-    summary = study.summarise(one, jobs)
+    summary = summarise(one, jobs)
     assert set(summary["groups"]) == {"ce", "supcon"}
     assert summary["groups"]["ce"]["test"]["genus_outliers"] == {
         "mean": 5.0,
@@ -152,20 +155,20 @@ def test_one_seed_has_no_interval_and_unfinished_runs_are_left_out(root):
 
 def test_a_method_is_compared_with_ce_on_the_same_data(root):
     one = spec({"dials.tail": [0, 1]})
-    jobs = study.plan(one)
+    jobs = plan(one)
     for job in jobs:
         tail, is_ce = job.settings.dials["tail"], job.method == "ce"
         finish(job, genus_outlier_rate=0.1 * tail + 0.3 * is_ce)
-    for name, group in study.summarise(one, jobs)["groups"].items():
+    for name, group in summarise(one, jobs)["groups"].items():
         expected = 0 if name.startswith("ce") else -0.3
         assert group["vs_ce"]["genus_outlier_rate"]["mean"] == pytest.approx(expected)
 
 
 def test_a_run_with_other_settings_does_not_count(root):
-    jobs = study.plan(spec({"method": "hcl"}))
+    jobs = plan(spec({"method": "hcl"}))
     finish(jobs[0])
     assert jobs[0].is_finished
-    assert not study.plan(spec({"method": "hcl"}), parameters={"epochs": 3})[0].is_finished
+    assert not plan(spec({"method": "hcl"}), parameters={"epochs": 3})[0].is_finished
 
 
 def test_studies_run_end_to_end_and_repeat_nothing(executed):
@@ -192,9 +195,9 @@ def test_studies_run_end_to_end_and_repeat_nothing(executed):
 
     whole = command()
     assert whole.returncode == 0 and "3 runs, 3 of them finished" in whole.stdout
-    summary = runs.read_json(executed / "results" / "tiny.json")
+    summary = read_json(executed / "results" / "tiny.json")
     for method, group in summary["groups"].items():
-        measured = runs.read_json(executed / "runs/tiny" / method / "seed-0" / "metrics.json")
+        measured = read_json(executed / "runs/tiny" / method / "seed-0" / "metrics.json")
         assert group["test"]["genus_outliers"]["mean"] == measured["genus_outliers"]
     failed = command("--seeds", "1", "-p", "run_name", "broken", "-p", "weights", "no.safetensors")
     assert failed.returncode == 1 and "there is no such file" in failed.stdout

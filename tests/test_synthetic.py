@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fgcl_utils.synthetic import GENERA, Dials, factors, make_table, render
+from fgcl_utils.datasets.synthetic import GENERA, Dials, factors, make_table, render
 
 SMALL = Dials(n_species=12, n_images=240)
 
@@ -121,7 +121,7 @@ def test_a_photo_is_the_same_in_any_batch():
 
 def test_a_photo_is_the_same_in_another_process():
     code = (
-        "import hashlib; from fgcl_utils.synthetic import Dials, render;"
+        "import hashlib; from fgcl_utils.datasets.synthetic import Dials, render;"
         "images = render(Dials(n_species=12, n_images=240), [5, 100], 32);"
         "print(hashlib.sha256(images.tobytes()).hexdigest())"
     )

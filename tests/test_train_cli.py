@@ -14,9 +14,10 @@ import yaml
 from safetensors.numpy import load_file, save_file
 from tiny_runs import SMALL, make_project
 
-from fgcl_utils import reproduction, runs, train, training
-from fgcl_utils.failures import RunFailed, RunStopped
-from fgcl_utils.runs import Settings
+from fgcl_utils import runs, train, training
+from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.training import reproduction
+from fgcl_utils.training.failures import RunFailed, RunStopped
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = SMALL | {"epochs": 1}
@@ -45,7 +46,7 @@ def test_the_notebook_loads_what_the_command_made(root, monkeypatch, capsys):
     assert "test photos are outliers on genus level" in capsys.readouterr().out
     monkeypatch.setattr(training.Trainer, "fit", lambda self: pytest.fail("trained again"))
     settings = Settings(**TINY, seed=3, run_name="cli")
-    run = training.train(settings, "supcon", runs.load_dataset(settings))
+    run = training.train(settings, "supcon", load_dataset(settings))
     assert run["config"]["settings"]["soft_weight"] == 0.5
 
 

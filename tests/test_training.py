@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from tiny_runs import SMALL
 
 from fgcl_utils import runs, training
-from fgcl_utils.runs import Settings
+from fgcl_utils.settings import METHODS, Settings, SettingsError, load_dataset
+from fgcl_utils.training import loop
 from fgcl_utils.views import DeviceViews
 
 
@@ -27,9 +28,9 @@ def settings():
     return Settings(**SMALL)
 
 
-@pytest.mark.parametrize("method", runs.METHODS)
+@pytest.mark.parametrize("method", METHODS)
 def test_a_run_folder_holds_what_the_study_reads(root, settings, method):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     run = training.train(settings, method, data)
     assert run["folder"] == root / "runs" / "demo" / method / "seed-0"
     assert list(run["history"]["epoch"]) == [1, 2]
@@ -56,7 +57,7 @@ def test_a_run_folder_holds_what_the_study_reads(root, settings, method):
 
 
 def test_a_finished_run_is_loaded(root, settings, capsys, monkeypatch):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     first = training.train(settings, "hcl", data)
     monkeypatch.setattr(training.Trainer, "fit", lambda self: pytest.fail("trained again"))
     again = training.train(settings, "hcl", data)
@@ -67,7 +68,7 @@ def test_a_finished_run_is_loaded(root, settings, capsys, monkeypatch):
 def test_views_made_on_the_device_train_alike(root, monkeypatch):
     """As on a GPU; the views differ by rounding, and so does the loss."""
     settings = Settings(**SMALL | {"epochs": 1})
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     by_loader = training.train(settings, "supcon", data)
     (root / "runs").rename(root / "by_loader")
     monkeypatch.setattr(training, "views_for", lambda device, *rest: DeviceViews(*rest))
@@ -90,7 +91,7 @@ DROPS = SMALL | {"image_size": 64, "model_name": "swin_demo_patch4_window4_64"} 
 )
 def test_an_interrupted_run_ends_bit_identical(root, monkeypatch, stop, values):
     settings = Settings(**values)
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     whole = training.train(settings, "hcl", data)
     weights = load_file(whole["folder"] / "checkpoint.safetensors")
     (root / "runs").rename(root / "whole")
@@ -140,7 +141,7 @@ def interrupt_in_second_epoch(patch, where):
 
 def test_the_number_of_loader_processes_changes_nothing(root):
     settings = Settings(**DROPS)
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     alone = training.train(settings, "supcon", data)
     (root / "runs").rename(root / "alone")
     with_workers = Settings(**DROPS, num_workers=2)
@@ -149,7 +150,7 @@ def test_the_number_of_loader_processes_changes_nothing(root):
 
 
 def test_seeds_differ(root, settings):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     losses = [
         training.train(Settings(**SMALL, seed=seed), "hcl", data)["history"]["train_loss"][0]
         for seed in (0, 1)
@@ -159,19 +160,19 @@ def test_seeds_differ(root, settings):
 
 def test_learning_lowers_the_loss(root):
     settings = Settings(**(SMALL | {"epochs": 6, "learning_rate": 0.003}))
-    history = training.train(settings, "hcl", runs.load_dataset(settings))["history"]
+    history = training.train(settings, "hcl", load_dataset(settings))["history"]
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
 def test_cross_entropy_may_be_added(root):
     settings = Settings(**(SMALL | {"ce_weight": 2.0, "run_name": "both"}))
-    run = training.train(settings, "hcl", runs.load_dataset(settings))
+    run = training.train(settings, "hcl", load_dataset(settings))
     assert run["embeddings"]["test_logits"].shape[1] == 12
     assert 0 <= run["metrics"]["classifier_accuracy"] <= 1
     labels = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0]])
     projections, logits = torch.randn(4, 8), torch.randn(4, 12)
     losses = {
-        weight: training.loss_for(dataclasses.replace(settings, ce_weight=weight), "hcl")(
+        weight: loop.loss_for(dataclasses.replace(settings, ce_weight=weight), "hcl")(
             projections, logits, labels
         )
         for weight in (0.0, 2.0)
@@ -181,9 +182,9 @@ def test_cross_entropy_may_be_added(root):
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(root, settings, monkeypatch):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     monkeypatch.setattr(
-        training, "loss_for", lambda *_: lambda z, logits, labels: logits.sum() * float("nan")
+        loop, "loss_for", lambda *_: lambda z, logits, labels: logits.sum() * float("nan")
     )
     with pytest.raises(FloatingPointError, match="ce loss is nan in epoch 1: try a lower learning"):
         training.train(settings, "ce", data)
@@ -191,7 +192,7 @@ def test_a_loss_that_is_not_finite_stops_with_advice(root, settings, monkeypatch
 
 def test_without_validation_photos_the_curves_have_gaps(root, tmp_path):
     settings = Settings(**SMALL)
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     data.table.loc[data.table["split"] == "val", "split"] = "train"
     run = training.train(settings, "ce", data)
     assert run["history"]["val_genus_outlier_rate"].isna().all()
@@ -199,7 +200,7 @@ def test_without_validation_photos_the_curves_have_gaps(root, tmp_path):
 
 
 def test_learning_rate_warms_up_and_decays_to_zero():
-    rates = pd.Series([training.learning_rate_at(step, 100, 2.0) for step in range(100)])
+    rates = pd.Series([loop.learning_rate_at(step, 100, 2.0) for step in range(100)])
     assert rates[:10].is_monotonic_increasing
     assert rates[10:].is_monotonic_decreasing
     assert rates.max() == 2.0
@@ -210,7 +211,7 @@ def test_weights_decay_but_biases_and_norms_do_not(settings):
     from fgcl_utils.models import build_model
 
     model = build_model(model_name="vit_demo_patch8_64", image_size=64, head="mlp")
-    decayed, kept = training._parameter_groups(model, 0.05)
+    decayed, kept = loop._parameter_groups(model, 0.05)
     names = {id(p): name for name, p in model.named_parameters()}
     assert {names[id(p)] for p in kept["params"]} >= {"encoder.pos_embed", "head.0.bias"}
     assert "encoder.blocks.0.attn.qkv.weight" in {names[id(p)] for p in decayed["params"]}
@@ -221,5 +222,5 @@ def test_half_precision_needs_a_device(root):
     if torch.cuda.is_available():
         pytest.skip("a CUDA device is here")
     settings = Settings(**SMALL, precision="float16")
-    with pytest.raises(runs.SettingsError, match="needs a CUDA device"):
-        training.train(settings, "ce", runs.load_dataset(settings))
+    with pytest.raises(SettingsError, match="needs a CUDA device"):
+        training.train(settings, "ce", load_dataset(settings))

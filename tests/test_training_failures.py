@@ -10,8 +10,9 @@ import torch
 from safetensors import SafetensorError
 from tiny_runs import SMALL, make_project
 
-from fgcl_utils import failures, runs, training
-from fgcl_utils.runs import Settings
+from fgcl_utils import runs, training
+from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.training import failures
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def no_space():
 def test_what_went_wrong_is_said_and_the_state_kept(
     root, settings, monkeypatch, where, error, message
 ):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     with monkeypatch.context() as patch:
         fail_in_second_epoch(patch, where, error)
         with pytest.raises((failures.RunFailed, failures.RunStopped), match=message) as told:
@@ -93,14 +94,14 @@ def test_out_of_memory_at_the_first_step_says_that_nothing_was_finished(
 
     monkeypatch.setattr(training.Trainer, "_step", step)
     with pytest.raises(failures.RunFailed, match=r"in epoch 1 of 2, step 1 of 4.*No epoch was fin"):
-        training.train(settings, "ce", runs.load_dataset(settings))
+        training.train(settings, "ce", load_dataset(settings))
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_computed(
     root, settings, monkeypatch, number
 ):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
 
     def forbidden(*arguments, **options):
         raise OSError(number, os.strerror(number))
@@ -157,7 +158,7 @@ def test_a_second_process_waits_for_the_first_and_then_loads(root, settings, mon
 
 
 def test_what_killed_processes_left_is_removed(root, settings):
-    data = runs.load_dataset(settings)
+    data = load_dataset(settings)
     folder = runs.run_folder(settings, "hcl")
     images = data.cache_dir / "images"
     for place in (folder, images):

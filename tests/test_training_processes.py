@@ -10,15 +10,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from tiny_runs import SMALL, make_project, traced_run, train_in_two_processes
-from torch import nn
-from torch.nn import functional as F
 
-from fgcl_utils import processes, runs
-from fgcl_utils.runs import Settings
+from fgcl_utils import runs, training
+from fgcl_utils.settings import Settings, SettingsError
+from fgcl_utils.training import processes
 
 ROOT = Path(__file__).resolve().parents[1]
-# An odd batch, so that the two shares of it differ in size.
-ODD = SMALL | {"batch_size": 27}
+# An odd batch, so that the two shares of it differ in size; and no batch norm, whose statistics
+# are those of all processes on GPUs only.
+ODD = SMALL | {"batch_size": 27, "model_name": "test_vit"}
 
 
 @pytest.fixture
@@ -62,35 +62,11 @@ def test_one_process_goes_on_with_what_two_began(root):
 
 
 def test_a_batch_too_small_for_its_processes_is_refused(root, monkeypatch):
-    from fgcl_utils import training
-
     settings = Settings(**(SMALL | {"batch_size": 8}))
     accelerator = processes.make_accelerator("auto")
     monkeypatch.setattr(type(accelerator), "num_processes", 2)
-    with pytest.raises(runs.SettingsError, match="batch_size=8 is divided among 2 processes"):
+    with pytest.raises(SettingsError, match="batch_size=8 is divided among 2 processes"):
         training.Trainer(settings, "ce", None, root, accelerator, None)
-
-
-def test_batch_norm_over_one_process_is_batch_norm(monkeypatch):
-    monkeypatch.setattr(torch.distributed, "all_reduce", lambda x: x)
-    torch.manual_seed(0)
-    ours, torchs = nn.BatchNorm2d(5).double(), nn.BatchNorm2d(5).double()
-    nn.init.normal_(ours.weight)
-    torchs.load_state_dict(ours.state_dict())
-    x = torch.randn(7, 5, 3, 2, dtype=torch.float64)
-    inputs = [x.clone().requires_grad_() for _ in range(2)]
-    with processes._BatchNormOverProcesses():
-        outputs = [ours(inputs[0])]
-    outputs.append(torchs(inputs[1]))
-    for output in outputs:
-        (output**3).sum().backward()
-    torch.testing.assert_close(outputs[0], outputs[1])
-    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
-    for name, value in ours.state_dict().items():
-        torch.testing.assert_close(value, torchs.state_dict()[name], msg=name)
-    with processes._BatchNormOverProcesses():
-        torch.testing.assert_close(ours.eval()(x), torchs.eval()(x))
-        assert torch.equal(F.relu(x), x.clamp(min=0))
 
 
 def test_shares_of_all_processes_in_their_order_make_the_whole():
@@ -108,7 +84,9 @@ def test_shares_of_all_processes_in_their_order_make_the_whole():
 
 NOTEBOOK = """
 import accelerate, torch
-from fgcl_utils import processes, runs, training
+from fgcl_utils import training
+from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.training import processes
 
 a = torch.randn(1000, 1000)
 (a @ a).exp().sum()  # by several threads, which a fork does not take along
@@ -121,8 +99,8 @@ def launcher(function, arguments, num_processes):
 
 
 processes.notebook_launcher = launcher
-settings = runs.Settings(**{values!r})
-run = training.train(settings, "hcl", runs.load_dataset(settings))
+settings = Settings(**{values!r})
+run = training.train(settings, "hcl", load_dataset(settings))
 assert run["metrics"]["n_test"] and run["config"]["provenance"]["processes"] == 2
 """
 

@@ -7,7 +7,9 @@ import socket
 
 import torch
 
-from fgcl_utils import runs, training
+from fgcl_utils import training
+from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.training import loop
 
 SMALL = {
     "dials": {"n_species": 12, "n_images": 168},
@@ -20,7 +22,7 @@ SMALL = {
 
 
 def make_project(folder):
-    """An empty project, as `runs.project_root` finds it."""
+    """An empty project, as `project_root` finds it."""
     (folder / "_config.yml").touch()
     (folder / "notebooks").mkdir()
     return folder
@@ -73,12 +75,12 @@ def traced_run(values, method, stop_before_epoch=None):
                 raise KeyboardInterrupt
             return super()._train_epoch(epoch, bar)
 
-    plain, training.Trainer = training.Trainer, Traced
+    plain, loop.Trainer = loop.Trainer, Traced
     try:
-        settings = runs.Settings(**values)
-        training.train(settings, method, runs.load_dataset(settings))
+        settings = Settings(**values)
+        training.train(settings, method, load_dataset(settings))
     except KeyboardInterrupt:
         assert stop_before_epoch
     finally:
-        training.Trainer = plain
+        loop.Trainer = plain
     return norms

@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fgcl_utils import synthetic
-from fgcl_utils.datasets import checks, pixels, sources, splits
+from fgcl_utils.datasets import checks, pixels, sources, splits, synthetic
 from fgcl_utils.datasets.checks import ImageError
 from fgcl_utils.datasets.pixels import open_rgb
 from fgcl_utils.datasets.sources import DATASETS

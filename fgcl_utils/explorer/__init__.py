@@ -27,7 +27,7 @@ from PIL import Image
 
 from fgcl_utils import metrics, projection
 from fgcl_utils.datasets import open_rgb
-from fgcl_utils.runs import written_aside
+from fgcl_utils.files import written_aside
 
 ONE_FILE_POINTS = 5000
 THUMB_BOX, THUMB_QUALITY = (96, 96), 60  # about 2 kB each

@@ -9,6 +9,8 @@ import numpy as np
 
 from fgcl_utils import runs
 from fgcl_utils.explorer import EmbeddingExplorer
+from fgcl_utils.files import cache_dir
+from fgcl_utils.settings import METHODS, Settings, load_dataset
 
 
 def main(argv=None):
@@ -27,7 +29,7 @@ def main(argv=None):
 
 def write(arguments):
     """Write the page that the command line asks for; the path to open."""
-    found = {m: arguments.folder / m / f"seed-{arguments.seed}" for m in runs.METHODS}
+    found = {m: arguments.folder / m / f"seed-{arguments.seed}" for m in METHODS}
     found = {method: folder for method, folder in found.items() if runs.finished(folder)}
     if not found:
         raise FileNotFoundError(
@@ -35,15 +37,15 @@ def write(arguments):
             f"{arguments.folder / 'hcl' / f'seed-{arguments.seed}' / 'metrics.json'}. "
             "Notebooks 01 to 03 make them"
         )
-    settings = runs.Settings.from_run(next(iter(found.values())))
+    settings = Settings.from_run(next(iter(found.values())))
     if arguments.data_root:
         settings = replace(settings, data_root=arguments.data_root)
-    dataset = runs.load_dataset(settings)
+    dataset = load_dataset(settings)
     explorer = EmbeddingExplorer.from_study(
         {method: {"embeddings": _arrays(folder)} for method, folder in found.items()},
         dataset,
         method=arguments.map or settings.map_method,
-        cache_dir=runs.cache_dir() / "maps",
+        cache_dir=cache_dir() / "maps",
         title=f"{arguments.folder.resolve().name}: test photos of {dataset.name}",
     )
     path = explorer.save(arguments.out or arguments.folder / "explorer.html")

@@ -381,7 +381,7 @@ def _gains(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame
 
 def _on_dials(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame:
     """The runs that differ from the experiment's settings in the `varied` dials alone."""
-    from fgcl_utils.synthetic import Dials  # here: it brings torch
+    from fgcl_utils.datasets.synthetic import Dials  # here: it brings torch
 
     dials = {field.name: field.default for field in dataclasses.fields(Dials)}
     dials |= result.get("settings", {}).get("dials") or {}

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from safetensors.numpy import load_file
 
-from fgcl_utils import runs, training
+from fgcl_utils import runs
+from fgcl_utils.files import project_root, read_json
+from fgcl_utils.settings import Settings, SettingsError, load_dataset
+from fgcl_utils.training.loop import train
 
 TIMES = {"seconds"}
 N_SHOWN = 5
@@ -42,24 +45,22 @@ def reproduce(folder):
     if not runs.finished(folder):
         raise FileNotFoundError(f"{folder} holds no finished run: there is no metrics.json in it")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise runs.SettingsError(
-            "--reproduce takes one process; it uses all GPUs it sees by itself"
-        )
-    settings, config = runs.Settings.from_run(folder), runs.read_json(folder / "config.json")
-    dataset = runs.load_dataset(settings)
+        raise SettingsError("--reproduce takes one process; it uses all GPUs it sees by itself")
+    settings, config = Settings.from_run(folder), read_json(folder / "config.json")
+    dataset = load_dataset(settings)
     if dataset.fingerprint != config["dataset_fingerprint"]:
-        raise runs.SettingsError(
+        raise SettingsError(
             f"{folder} was made on other data than {dataset.name} is now: bring back the data, or "
             "the version of this project that made the run"
         )
     made = config["provenance"]
     if made["device"] == "cpu":
         torch.set_num_threads(made["threads"])
-    study = runs.project_root() / "runs"
+    study = project_root() / "runs"
     study.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="reproduce-", dir=study) as again:
         settings = dataclasses.replace(settings, run_name=Path(again).name)
-        new = training.train(settings, config["method"], dataset)["folder"]
+        new = train(settings, config["method"], dataset)["folder"]
         same, lines = compare(folder, new)
     print("\n".join([f"{folder}, made again:", *lines]))
     return same
@@ -70,7 +71,7 @@ def compare(first, second):
 
     Metrics that only one of them has, because a later version measures more, do not count.
     """
-    metrics = [_flat(runs.read_json(folder / "metrics.json")) for folder in (first, second)]
+    metrics = [_flat(read_json(folder / "metrics.json")) for folder in (first, second)]
     different = _differences(*metrics)
     lines = [_verdict("metrics", different, sum(name in metrics[1] for name in metrics[0]))]
     for part, read in {
@@ -84,9 +85,7 @@ def compare(first, second):
             if not np.array_equal(arrays[0][name], arrays[1][name], equal_nan=True)
         }
         lines.append(_verdict(part, gaps, len(arrays[0])))
-    made = [
-        _flat(runs.read_json(folder / "config.json")["provenance"]) for folder in (first, second)
-    ]
+    made = [_flat(read_json(folder / "config.json")["provenance"]) for folder in (first, second)]
     lines += [
         f"  made with another {name}: {what}"
         for name, what in _differences(*made).items()

@@ -8,25 +8,25 @@ on (seed, epoch) alone. Any number of processes may resume what another number b
 
 import contextlib
 import ctypes
-import json
 import math
 import time
 
 import numpy as np
 import pandas as pd
-import safetensors.torch
 import torch
-from safetensors import safe_open
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from fgcl_utils import failures, metrics, processes, runs
+from fgcl_utils import metrics, runs
 from fgcl_utils.datasets import SPLITS
+from fgcl_utils.files import project_root, read_json, write_json, write_npz, written_aside
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
 from fgcl_utils.losses.ranks import Ranks
 from fgcl_utils.models import build_model, embedding
 from fgcl_utils.sampling import HierarchicalBatchSampler
+from fgcl_utils.settings import SettingsError
+from fgcl_utils.training import checkpoints, failures, processes
 from fgcl_utils.views import views_for
 
 WARMUP_SHARE = 0.1  # of all steps
@@ -59,8 +59,8 @@ def train(settings, method, dataset):
     """
     if runs.is_made(settings, method):
         folder = runs.open_run(settings, method, dataset)
-        made = runs.read_json(folder / "config.json")["provenance"]
-        print(f"{folder.relative_to(runs.project_root())} is finished: loaded, not trained again")
+        made = read_json(folder / "config.json")["provenance"]
+        print(f"{folder.relative_to(project_root())} is finished: loaded, not trained again")
         print(f"made {made['date']} at commit {str(made['commit'])[:8]}")
     else:
         processes.on_every_gpu(_make, settings, method, dataset)
@@ -145,7 +145,7 @@ class Trainer:
         self.accelerator, self.watch = accelerator, watch
         n_processes = accelerator.num_processes
         if n_processes > 1 and settings.batch_size < n_processes * SMALLEST_SHARE:
-            raise runs.SettingsError(
+            raise SettingsError(
                 f"batch_size={settings.batch_size} is divided among {n_processes} processes: take "
                 f"{n_processes * SMALLEST_SHARE} or more, or fewer processes"
             )
@@ -185,7 +185,7 @@ class Trainer:
             )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)
-        self.network, self.batch_norm = processes.share_batch_norm(model, accelerator)
+        self.network = processes.share_batch_norm(model, accelerator)
         optimizer = torch.optim.AdamW(
             _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
@@ -213,6 +213,27 @@ class Trainer:
                 if self.accelerator.is_main_process:
                     self._save_epoch(epoch + 1, history)
                 bar.set_postfix(epoch=epoch + 1, loss=f"{row['train_loss']:.3f}")
+
+    def _resume(self):
+        """Epochs done and their history; the state of the last whole epoch is put back."""
+        path = self.folder / "checkpoint.safetensors"
+        if not path.exists():
+            return 0, []
+        done = checkpoints.load(path, self.network, self.optimizer, self.accelerator.scaler)
+        # pandas' faster way of reading numbers is off in the last digit.
+        history = pd.read_csv(self.folder / "history.csv", float_precision="round_trip")
+        self.accelerator.print(f"resuming {self.folder.name} of {self.method} after epoch {done}")
+        return done, history.to_dict("records")[:done]
+
+    def _save_epoch(self, epochs_done, history):
+        # History first: rows past the checkpoint's epoch are dropped on resuming.
+        with written_aside(self.folder / "history.csv") as aside:
+            pd.DataFrame(history).to_csv(aside, index=False)
+        self._save_weights(epochs_done, optimizer=self.optimizer, scaler=self.accelerator.scaler)
+
+    def _save_weights(self, epochs_done, **state):
+        path = self.folder / "checkpoint.safetensors"
+        checkpoints.save(path, epochs_done, self.network, **state)
 
     def _train_epoch(self, epoch, bar):
         """One pass over the training split; the epoch's row of history.csv."""
@@ -258,7 +279,7 @@ class Trainer:
         """One optimizer step; the loss (detached, on the device) and the embedding (2B, D)."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        with self.accelerator.autocast(), self.batch_norm:
+        with self.accelerator.autocast():
             _, projections, logits = self.model(views)
             loss = self.loss(projections, logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
@@ -314,13 +335,13 @@ class Trainer:
         self.watch.place = "while the splits were embedded and measured"
         arrays = self._embed_splits()
         if self.accelerator.is_main_process:
-            runs.write_npz(self.folder / "embeddings.npz", arrays)
+            write_npz(self.folder / "embeddings.npz", arrays)
             values = self._measure(arrays)
             history = pd.read_csv(self.folder / "history.csv")
             values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
-            self._save_weights(self.settings.epochs, with_optimizer=False)
+            self._save_weights(self.settings.epochs)
             # Last: it marks the run as finished.
-            runs.write_json(self.folder / "metrics.json", values)
+            write_json(self.folder / "metrics.json", values)
         self.accelerator.wait_for_everyone()
 
     def _embed_splits(self):
@@ -347,55 +368,6 @@ class Trainer:
         if len(self.val_index):
             values["val"] = metrics.evaluate(arrays, labels, split="val", groups=groups)
         return values
-
-    # --- checkpoints ------------------------------------------------------------------------------
-
-    def _save_epoch(self, epochs_done, history):
-        # History first: rows past the checkpoint's epoch are dropped on resuming.
-        with runs.written_aside(self.folder / "history.csv") as aside:
-            pd.DataFrame(history).to_csv(aside, index=False)
-        self._save_weights(epochs_done, with_optimizer=True)
-
-    def _save_weights(self, epochs_done, with_optimizer):
-        tensors = {f"model.{k}": v for k, v in self.network.state_dict().items()}
-        if with_optimizer:
-            for i, state in self.optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{i}.{k}": v for k, v in state.items()}
-        scaler = self.accelerator.scaler
-        metadata = {
-            "epochs_done": str(epochs_done),
-            "scaler": json.dumps(scaler.state_dict() if scaler else {}),
-        }
-        tensors = {k: v.contiguous().cpu() for k, v in tensors.items()}
-        with runs.written_aside(self.folder / "checkpoint.safetensors") as aside:
-            safetensors.torch.save_file(tensors, aside, metadata)
-
-    def _resume(self):
-        """Epochs done and their history; the state of the last whole epoch is put back."""
-        path = self.folder / "checkpoint.safetensors"
-        if not path.exists():
-            return 0, []
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-        done = int(metadata["epochs_done"])
-        model = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.network.load_state_dict(model)
-        state = {}
-        for name in tensors:
-            if name.startswith("optimizer."):
-                _, i, key = name.split(".")
-                state.setdefault(int(i), {})[key] = tensors[name]
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
-        scaler = json.loads(metadata["scaler"])
-        if scaler:
-            self.accelerator.scaler.load_state_dict(scaler)
-        # pandas' faster way of reading numbers is off in the last digit.
-        history = pd.read_csv(self.folder / "history.csv", float_precision="round_trip")
-        history = history.to_dict("records")[:done]
-        self.accelerator.print(f"resuming {self.folder.name} of {self.method} after epoch {done}")
-        return done, history
 
 
 def _keep_freed_memory():

@@ -8,7 +8,9 @@ from types import SimpleNamespace
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
+
+from fgcl_utils.training import checkpoints
 
 _ABANDONED = 24 * 3600  # seconds
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -92,7 +94,7 @@ def remove_half_written(folder, cache_dir):
 
     Several runs share the cache of decoded images: there, what was not written to for a day goes.
     """
-    stale = list(folder.glob(".*.*"))  # see runs.written_aside
+    stale = list(folder.glob(".*.*"))  # see files.written_aside
     stale += [
         path
         for path in cache_dir.glob("images/*.partial")
@@ -105,8 +107,7 @@ def remove_half_written(folder, cache_dir):
 def _kept(folder):
     """What of a run a new start will find, in a sentence."""
     with contextlib.suppress(OSError, SafetensorError):
-        with safe_open(folder / "checkpoint.safetensors", "pt") as file:
-            done = file.metadata()["epochs_done"]
+        done = checkpoints.epochs_done(folder / "checkpoint.safetensors")
         return f"Kept: the state after epoch {done}; the same command goes on from there."
     return "No epoch was finished; the same command starts again."
 

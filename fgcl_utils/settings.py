@@ -1,0 +1,282 @@
+"""What is asked for: every parameter of the study, validated and immutable."""
+
+import ast
+import contextlib
+import dataclasses
+import difflib
+import itertools
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from fgcl_utils import datasets
+from fgcl_utils.datasets.synthetic import Dials
+from fgcl_utils.files import cache_dir, read_json, resolve
+
+METHODS = ("ce", "supcon", "hcl")
+NOTEBOOKS = {"ce": "01_ce_baseline", "supcon": "02_supcon", "hcl": "03_hcl"}
+
+# What cannot change the trained weights is not part of a run's identity, so that a run is found
+# again after its data moved or on another number of loader processes.
+_NEVER_IDENTITY = {"run_name", "data_root", "num_workers", "map_method"}
+_HCL_ONLY = {"soft_weight", "normalization"}
+_CONTRASTIVE_ONLY = {"temperature", "head", "projection_dim", "ce_weight"}
+_NOT_IDENTITY = {
+    "ce": _NEVER_IDENTITY | _HCL_ONLY | _CONTRASTIVE_ONLY,
+    "supcon": _NEVER_IDENTITY | _HCL_ONLY,
+    "hcl": _NEVER_IDENTITY,
+}
+
+
+class SettingsError(ValueError):
+    """A parameter that does not exist, or a value that it cannot take."""
+
+
+def _choice(default, *options):
+    return field(default=default, metadata={"options": options})
+
+
+def _number(default, low, high=float("inf"), *, open_low=False):
+    return field(default=default, metadata={"range": (low, high, open_low)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every parameter of the study; the defaults are those of ``profiles/demo.yaml``.
+
+    Parameters
+    ----------
+    dataset : {"synthetic", "grocery", "df20_mini", "csv", "folder"}
+        Where the images come from, see `fgcl_utils.datasets.load_dataset`.
+    data_root : path or None
+        The images; synthetic needs none. Relative paths are relative to the project.
+    columns : mapping or None
+        csv: our column name to the file's, ``{"image": "path", "species": "taxon"}``.
+    metadata : str, mapping or None
+        csv and df20_mini: the table's file, where data_root holds several.
+    dials : mapping or None
+        synthetic: size and difficulty, see `fgcl_utils.datasets.synthetic.Dials`.
+    group_by : str or None
+        Column whose equal values stay on one side of our own split, such as an observation.
+    held_out_species : float
+        Share of the species, 0 to 0.5, that training never sees: open-set recognition.
+    image_size : int
+        Side of the square images in pixels, 16 to 1024.
+    model_name : str
+        Any timm encoder, or one of the two demo models of `fgcl_utils.models`.
+    weights : str
+        ``none``, ``pretrained`` (timm's hub), or a file with a timm state dict.
+    head : {"none", "linear", "mlp"}
+        Projection head of SupCon and HCL, with `projection_dim` outputs.
+    epochs, batch_size : int
+        `batch_size` images a step, each in two views.
+    learning_rate, weight_decay : float
+        AdamW's; the rate is the peak of a warm-up and a cosine.
+    temperature : float
+        τ of SupCon and HCL.
+    ce_weight : float
+        Weight of a cross-entropy on the encoder's features, added to SupCon or HCL; 0 for none.
+    soft_weight : float
+        HCL's weight of a pair that shares the genus only, 0 (SupCon) to 1.
+    normalization : {"pair", "level"}
+        HCL's, see `fgcl_utils.losses.HierarchicalContrastiveLoss`.
+    seed : int
+        Of initial weights, batches and views.
+    precision : {"auto", "float32", "bfloat16", "float16"}
+        ``auto`` is bfloat16 on CUDA devices that have it, else float32.
+    num_workers : int
+        Loader processes; does not change the result.
+    map_method : {"tsne", "umap"}
+        The 2-D maps of the evaluation.
+    run_name : str
+        Folder below ``runs/``.
+
+    Raises
+    ------
+    SettingsError
+        If a value has the wrong type, is out of range or is not among the options.
+    """
+
+    dataset: str = _choice("synthetic", *datasets.DATASETS)
+    data_root: str | None = None
+    columns: dict | None = None
+    metadata: str | dict | None = None
+    dials: dict | None = None
+    group_by: str | None = None
+    held_out_species: float = _number(0.0, 0, 0.5)
+    image_size: int = _number(64, 16, 1024)
+    model_name: str = "vit_demo_patch8_64"
+    weights: str = "none"
+    head: str = _choice("mlp", "none", "linear", "mlp")
+    projection_dim: int = _number(128, 2, 8192)
+    epochs: int = _number(12, 1)
+    batch_size: int = _number(64, 8)
+    learning_rate: float = _number(1e-3, 0, open_low=True)
+    weight_decay: float = _number(0.05, 0)
+    temperature: float = _number(0.1, 0, open_low=True)
+    ce_weight: float = _number(0.0, 0, 1000)
+    soft_weight: float = _number(0.03, 0, 1)
+    normalization: str = _choice("pair", "pair", "level")
+    seed: int = _number(0, 0, 2**31 - 1)
+    precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
+    num_workers: int = _number(0, 0, 256)
+    map_method: str = _choice("tsne", "tsne", "umap")
+    run_name: str = "demo"
+
+    def __post_init__(self):
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, _checked(f, getattr(self, f.name)))
+        if self.dataset != "synthetic" and not self.data_root:
+            raise SettingsError(
+                f"data_root is needed for dataset={self.dataset!r}: -p data_root PATH"
+            )
+        if not self.run_name or not all(c.isalnum() or c in "-_." for c in self.run_name):
+            raise SettingsError(
+                f"run_name={self.run_name!r} names a folder: use letters, digits, '-', '_' and '.'"
+            )
+        if self.run_name.startswith("."):
+            raise SettingsError(f"run_name={self.run_name!r} must not start with '.'")
+
+    @classmethod
+    def from_dict(cls, values):
+        """Settings from a mapping; unknown names are refused with the list of what exists."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                close = difflib.get_close_matches(str(name), known, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise SettingsError(
+                    f"there is no parameter {name!r}.{hint} Parameters: {', '.join(known)}"
+                )
+        return cls(**values)
+
+    @classmethod
+    def from_profile(cls, path, **overrides):
+        """Settings from a papermill parameter file such as ``profiles/demo.yaml``."""
+        values = yaml.safe_load(resolve(path).read_text(encoding="utf-8")) or {}
+        return cls.from_dict(values | overrides)
+
+    @classmethod
+    def from_run(cls, folder):
+        """Settings of a finished run folder."""
+        try:
+            return cls.from_dict(read_json(Path(folder) / "config.json")["settings"])
+        except SettingsError as error:
+            raise SettingsError(
+                f"{folder} was made by another version of this project ({error}): delete it, or "
+                "choose another run_name"
+            ) from error
+
+    @property
+    def weights_source(self):
+        """``none``, ``pretrained``, or the absolute path of the weights file."""
+        if self.weights in ("none", "pretrained"):
+            return self.weights
+        return str(resolve(self.weights))
+
+    def identity(self, method):
+        """The settings that decide the weights of a `method` run, as a dict."""
+        values = dataclasses.asdict(self) | {"weights": self.weights_source}
+        return {k: v for k, v in values.items() if k not in _NOT_IDENTITY[method]}
+
+
+_TYPES = {
+    "str": (str, "text"),
+    "int": (int, "a whole number"),
+    "float": (float, "a number"),
+    "str | None": (str | None, "text or null"),
+    "dict | None": (dict | None, "a mapping or null"),
+    "str | dict | None": (str | dict | None, "text, a mapping or null"),
+}
+
+
+def _checked(f, value):
+    """`value` of dataclass field `f` in its declared type, or SettingsError."""
+    declared, wanted = _TYPES[getattr(f.type, "__name__", None) or str(f.type)]
+    if f.name == "weights" and value is None:  # papermill reads -p weights None as null
+        value = "none"
+    if isinstance(value, Path):
+        value = str(value)
+    if declared is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)  # YAML reads 1e-4 as text
+    if f.name == "run_name" and type(value) is int:  # papermill reads -p run_name 2024 as a number
+        value = str(value)
+    if isinstance(value, bool) or not isinstance(value, declared):
+        raise SettingsError(f"{f.name}={value!r} is {type(value).__name__}: expected {wanted}")
+    options = f.metadata.get("options")
+    if options and value not in options:
+        raise SettingsError(f"{f.name}={value!r} is unknown: choose from {', '.join(options)}")
+    if "range" in f.metadata:
+        low, high, open_low = f.metadata["range"]
+        inside = (low < value if open_low else low <= value) and value <= high
+        if not (inside and math.isfinite(value)):
+            above = f"greater than {low}" if open_low else f"at least {low}"
+            below = "" if high == float("inf") else f" and at most {high}"
+            raise SettingsError(f"{f.name}={value!r} is out of range: {above}{below}")
+    return value
+
+
+def read_parameters(namespace):
+    """Settings of a notebook: call it as ``read_parameters(globals())`` below the parameters cell.
+
+    papermill only warns of a misspelt ``-p`` name; this stops. What was assigned is read from the
+    source of the cells that start with ``# Parameters`` (the notebook's own and the one papermill
+    puts below it), so that other variables of the notebook do not matter.
+    """
+    known = {f.name for f in dataclasses.fields(Settings)}
+    values = {name: namespace[name] for name in known if name in namespace}
+    for name in _assigned_in_parameter_cells(namespace.get("In", [])):
+        values.setdefault(name, namespace.get(name))
+    return Settings.from_dict(values)
+
+
+def _assigned_in_parameter_cells(inputs):
+    """Names assigned in the parameter cells that were run last."""
+    cells = itertools.dropwhile(lambda s: not _is_parameters(s), reversed(inputs[:-1]))
+    names, seen = [], set()
+    for source in itertools.takewhile(_is_parameters, cells):
+        first_line = source.lstrip().partition("\n")[0]
+        if first_line in seen:  # the same cell, run again: the newer one counts
+            continue
+        try:
+            body = ast.parse(source).body
+        except SyntaxError:  # it never ran
+            continue
+        seen.add(first_line)
+        for node in body:
+            targets = (
+                node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            )
+            names += [t.id for t in targets if isinstance(t, ast.Name)]
+    return names
+
+
+def _is_parameters(source):
+    return source.lstrip().startswith("# Parameters")
+
+
+def load_dataset(settings):
+    """The `ImageDataset` that the settings name."""
+    dials = None
+    if settings.dataset == "synthetic":
+        dials = _dials(settings.dials or {})
+    return datasets.load_dataset(
+        settings.dataset,
+        None if settings.data_root is None else resolve(settings.data_root),
+        columns=settings.columns,
+        metadata=settings.metadata,
+        dials=dials,
+        group_by=settings.group_by,
+        held_out_species=settings.held_out_species,
+        cache_dir=cache_dir(),
+    )
+
+
+def _dials(values):
+    known = [f.name for f in dataclasses.fields(Dials)]
+    if unknown := [name for name in values if name not in known]:
+        raise SettingsError(f"dials: there is no dial {unknown[0]!r}. Dials: {', '.join(known)}")
+    return Dials(**values)

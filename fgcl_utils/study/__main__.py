@@ -1,0 +1,67 @@
+"""The command: python -m fgcl_utils.study FILE."""
+
+import argparse
+import sys
+
+import yaml
+
+from fgcl_utils import study
+from fgcl_utils.files import project_root, write_json
+from fgcl_utils.settings import SettingsError
+from fgcl_utils.study.execution import run_all
+from fgcl_utils.study.plan import described, plan, read_spec
+from fgcl_utils.study.summary import summarise
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(
+        prog="python -m fgcl_utils.study", description=study.__doc__.partition("\n")[0]
+    )
+    parser.add_argument("file", help="a file of experiments/ or profiles/")
+    parser.add_argument("--seeds", type=int, help="number of seeds: 0, 1, ...")
+    parser.add_argument(
+        "--parallel", type=int, help="runs at a time; by default a GPU or core each"
+    )
+    parser.add_argument("--list", action="store_true", help="list the runs and what is finished")
+    parser.add_argument("--job", type=int, metavar="K", help="do run K of the list only, from 0")
+    parser.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        dest="parameters",
+        help="a setting on top of the file's, as papermill takes it",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _command(options)
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped: the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def _command(options):
+    spec = read_spec(options.file)
+    parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
+    jobs = plan(spec, options.seeds, parameters)
+    if options.list:
+        for k, job in enumerate(jobs):
+            print(f"{k:4}  {'finished' if job.is_finished else '        '}  {described(job)}")
+        return 0
+    if options.job is not None:
+        if not 0 <= options.job < len(jobs):
+            raise SettingsError(f"--job {options.job}: there are runs 0 to {len(jobs) - 1}")
+        return 1 if run_all([jobs[options.job]], parallel=1) else 0
+    failed = run_all(jobs, options.parallel)
+    path = project_root() / "results" / f"{spec['name']}.json"
+    write_json(path, summarise(spec, jobs, parameters))
+    print(path)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
