@@ -17,7 +17,6 @@ from timm.models import load_checkpoint, register_model
 from timm.models.swin_transformer import SwinTransformer
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
-from torch.nn.functional import normalize
 
 
 class ModelError(ValueError):
@@ -82,16 +81,17 @@ class Model(nn.Module):
     head : nn.Module
         (N, F) → (N, D) projections.
     classifier : nn.Module or None
-        (N, F) → (N, C) logits.
+        (N, F) → (N, C) logits; or (N, D) → (N, C), if `classifies_projections`.
     mean, std : sequence of 3 floats
         What the encoder expects its pixels to be normalised with.
     """
 
-    def __init__(self, encoder, head, classifier, mean, std):
+    def __init__(self, encoder, head, classifier, mean, std, classifies_projections=False):
         super().__init__()
         self.encoder = encoder
         self.head = head
         self.classifier = classifier
+        self.classifies_projections = classifies_projections
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
 
@@ -101,17 +101,21 @@ class Model(nn.Module):
         Without a classifier the logits are None; without a head the projections are the features.
         """
         features = self.encoder((images - self.mean) / self.std)  # (N, F)
-        logits = None if self.classifier is None else self.classifier(features)
-        return features, self.head(features), logits
-
-
-def embedding(projections):
-    """The unit vectors that the contrastive losses act on, float32 (N, D); for CE the features'."""
-    return normalize(projections.float(), dim=1)
+        projections = self.head(features)  # (N, D)
+        classified = projections if self.classifies_projections else features
+        logits = None if self.classifier is None else self.classifier(classified)
+        return features, projections, logits
 
 
 def build_model(
-    *, model_name, image_size, weights="none", head="none", projection_dim=128, n_classes=0
+    *,
+    model_name,
+    image_size,
+    weights="none",
+    head="none",
+    projection_dim=128,
+    n_classes=0,
+    classifies_projections=False,
 ):
     """An encoder with a projection head, a classifier, or both.
 
@@ -129,6 +133,8 @@ def build_model(
         Its outputs.
     n_classes : int
         Outputs of the classifier; 0 for none.
+    classifies_projections : bool
+        Whether the classifier reads the head's outputs instead of the encoder's features.
 
     Returns
     -------
@@ -144,8 +150,10 @@ def build_model(
     with torch.no_grad():  # num_features is not the pooled width for every timm model
         width = encoder.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
     projection = projection_head(head, width, projection_dim)
-    classifier = nn.Linear(width, n_classes) if n_classes else None
-    return Model(encoder, projection, classifier, config["mean"], config["std"])
+    classified = projection_dim if classifies_projections and head != "none" else width
+    classifier = nn.Linear(classified, n_classes) if n_classes else None
+    mean, std = config["mean"], config["std"]
+    return Model(encoder, projection, classifier, mean, std, classifies_projections)
 
 
 def projection_head(kind, width, dim):

@@ -9,14 +9,21 @@
 """
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from fgcl_utils import metrics
+from fgcl_utils.datasets import SPLITS
 from fgcl_utils.files import digest, project_root, read_json, write_json
+from fgcl_utils.methods import METHODS
 from fgcl_utils.provenance import provenance
-from fgcl_utils.settings import METHODS, NOTEBOOKS, Settings, SettingsError
+from fgcl_utils.settings import Settings, SettingsError
+
+# What a study needs at least; its other methods count if they are there.
+BOOK = ("ce", "supcon", "hcl")
 
 
 def study_folder(settings):
@@ -26,8 +33,7 @@ def study_folder(settings):
 
 def run_folder(settings, method):
     """``runs/<run_name>/<method>/seed-<n>``."""
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} is unknown: choose from {', '.join(METHODS)}")
+    settings.check_method(method)
     return study_folder(settings) / method / f"seed-{settings.seed}"
 
 
@@ -111,31 +117,59 @@ def load_run(settings, method):
     folder = run_folder(settings, method)
     if not finished(folder):
         raise FileNotFoundError(_missing(settings, [method]))
-    with np.load(folder / "embeddings.npz", allow_pickle=False) as arrays:
-        embeddings = {name: arrays[name] for name in arrays.files}
     return {
         "folder": folder,
         "config": read_json(folder / "config.json"),
         "history": pd.read_csv(folder / "history.csv"),
         "metrics": read_json(folder / "metrics.json"),
-        "embeddings": embeddings,
+        "embeddings": load_embeddings(folder),
     }
 
 
+def load_embeddings(folder, shares=None):
+    """The arrays of a finished run's embeddings.npz, a dict.
+
+    Of level blocks, which are stored with equal shares, `shares` says what each level counts for in
+    the embedding; by default those that were chosen on validation images.
+    """
+    with np.load(folder / "embeddings.npz", allow_pickle=False) as file:
+        arrays = dict(file)
+    if "block_dims" in arrays:
+        shares = read_json(folder / "metrics.json")["shares"] if shares is None else shares
+        for split in arrays.keys() & {*SPLITS}:
+            arrays[split] = metrics.at_shares(arrays[split], arrays["block_dims"], shares)
+    return arrays
+
+
+def methods_of(settings):
+    """The methods that the number of levels allows, those that a study needs first.
+
+    Returns
+    -------
+    needed, others : lists of str
+    """
+    n_levels = len(settings.levels)
+    allowed = [m for m, method in METHODS.items() if n_levels > 1 or not method.needs_levels]
+    return [m for m in allowed if m in BOOK], [m for m in allowed if m not in BOOK]
+
+
 def load_study(settings, dataset):
-    """The finished runs of all methods on `dataset`, a dict from method to `load_run`'s dict.
+    """The finished runs on `dataset`, a dict from method to `load_run`'s dict.
 
     Raises
     ------
     FileNotFoundError
-        If runs are missing: all of them are named, each with the command that makes it.
+        If a run of CE, SupCon or HCL is missing: all such are named, each with the command that
+        makes it. Other methods are left out where they have no run.
     SettingsError
         If a run was made on other data.
     """
-    missing = [method for method in METHODS if not finished(run_folder(settings, method))]
+    needed, others = methods_of(settings)
+    missing = [method for method in needed if not finished(run_folder(settings, method))]
     if missing:
         raise FileNotFoundError(_missing(settings, missing))
-    loaded = {method: load_run(settings, method) for method in METHODS}
+    found = [*needed, *(m for m in others if is_made(settings, m))]
+    loaded = {method: load_run(settings, method) for method in METHODS if method in found}
     for method, run in loaded.items():
         if run["config"]["dataset_fingerprint"] != dataset.fingerprint:
             raise SettingsError(
@@ -152,7 +186,7 @@ def load_seeds(settings, dataset):
     the lists are ordered by seed, and empty where nothing is finished.
     """
     loaded = {}
-    for method in METHODS:
+    for method in itertools.chain(*methods_of(settings)):
         seeds = []
         for folder in run_folder(settings, method).parent.glob("seed-*"):
             if folder.suffix:  # kept aside for other settings
@@ -167,6 +201,16 @@ def load_seeds(settings, dataset):
     return loaded
 
 
+def in_words(measures, levels):
+    """What metrics.json says of a run, in one line."""
+    parts = [
+        f"{measures[f'{level}_outliers']} of {measures['n_test']} test photos are outliers on "
+        f"{level} level"
+        for level in levels[1:2]
+    ]
+    return ", ".join([*parts, f"{levels[0]} accuracy {measures[f'{levels[0]}_accuracy']:.1%}"])
+
+
 def settings_table(loaded):
     """Settings of several runs side by side, a column each; only those that differ."""
     table = pd.DataFrame({method: run["config"]["settings"] for method, run in loaded.items()})
@@ -176,11 +220,14 @@ def settings_table(loaded):
 def _missing(settings, methods):
     lines = [f"runs/{settings.run_name} lacks finished runs. Make them with:"]
     for method in methods:
-        name = NOTEBOOKS[method]
-        lines.append(
-            f"  papermill notebooks/{name}.ipynb executed/{name}.ipynb"
-            f" -p run_name {settings.run_name} -p seed {settings.seed}"
-        )
+        name = METHODS[method].notebook
+        if name:
+            command = f"papermill notebooks/{name}.ipynb executed/{name}.ipynb -p run_name"
+            command += f" {settings.run_name} -p seed {settings.seed}"
+        else:
+            command = f"python -m fgcl_utils.train --method {method} --seed {settings.seed} --set"
+            command += f" run_name={settings.run_name}"
+        lines.append("  " + command)
     return "\n".join(
         [*lines, "and the other parameters (-f profiles/..., -p ...) that you use here"]
     )

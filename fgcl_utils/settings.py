@@ -8,26 +8,21 @@ import itertools
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args, get_origin
 
 import yaml
 
 from fgcl_utils import datasets
 from fgcl_utils.datasets.synthetic import Dials
 from fgcl_utils.files import cache_dir, read_json, resolve
-
-METHODS = ("ce", "supcon", "hcl")
-NOTEBOOKS = {"ce": "01_ce_baseline", "supcon": "02_supcon", "hcl": "03_hcl"}
+from fgcl_utils.methods import METHODS
 
 # What cannot change the trained weights is not part of a run's identity, so that a run is found
 # again after its data moved or on another number of loader processes.
-_NEVER_IDENTITY = {"run_name", "data_root", "num_workers", "map_method"}
-_HCL_ONLY = {"soft_weight", "normalization"}
-_CONTRASTIVE_ONLY = {"temperature", "head", "projection_dim", "ce_weight"}
-_NOT_IDENTITY = {
-    "ce": _NEVER_IDENTITY | _HCL_ONLY | _CONTRASTIVE_ONLY,
-    "supcon": _NEVER_IDENTITY | _HCL_ONLY,
-    "hcl": _NEVER_IDENTITY,
-}
+_NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method"}
+# What some methods do not read is not part of their identity.
+_NOT_ALL_READ = {name for method in METHODS.values() for name in method.reads}
+MOST_LEVELS = 8
 
 
 class SettingsError(ValueError):
@@ -56,6 +51,11 @@ class Settings:
         csv: our column name to the file's, ``{"image": "path", "species": "taxon"}``.
     metadata : str, mapping or None
         csv and df20_mini: the table's file, where data_root holds several.
+    levels : sequence of str
+        Names of the label levels, finest first, 1 to 8 of them.
+    taxonomy : str or None
+        Where the coarser levels come from, if not from the data itself: a CSV with a row a class,
+        or ``binomial``: the genus is the first word of the species' name.
     dials : mapping or None
         synthetic: size and difficulty, see `fgcl_utils.datasets.synthetic.Dials`.
     group_by : str or None
@@ -67,7 +67,11 @@ class Settings:
     model_name : str
         Any timm encoder, or one of the two demo models of `fgcl_utils.models`.
     weights : str
-        ``none``, ``pretrained`` (timm's hub), or a file with a timm state dict.
+        ``none``, ``pretrained`` (timm's hub), a file with a timm state dict, or the folder of a
+        finished run whose encoder is taken.
+    encoder : str
+        ``trained``; ``frozen``: only heads are trained, on features of the encoder as `weights`
+        leave it; or a file of features, a row an image of the data set.
     head : {"none", "linear", "mlp"}
         Projection head of SupCon and HCL, with `projection_dim` outputs.
     epochs, batch_size : int
@@ -79,7 +83,13 @@ class Settings:
     ce_weight : float
         Weight of a cross-entropy on the encoder's features, added to SupCon or HCL; 0 for none.
     soft_weight : float
-        HCL's weight of a pair that shares the genus only, 0 (SupCon) to 1.
+        HCL's weight of a pair that shares the second level only, 0 (SupCon) to 1.
+    level_weights : sequence of float or None
+        Weight of each level in the loss, finest first, see `fgcl_utils.methods.level_weights`.
+    block_dims : sequence of int or None
+        hcl_blocks: dimensions of each level, see `fgcl_utils.methods.block_dims`.
+    temperatures : sequence of float or None
+        hcl_blocks: τ of each level; three times `temperature` above the finest.
     normalization : {"pair", "level"}
         HCL's, see `fgcl_utils.losses.HierarchicalContrastiveLoss`.
     seed : int
@@ -103,12 +113,15 @@ class Settings:
     data_root: str | None = None
     columns: dict | None = None
     metadata: str | dict | None = None
+    levels: tuple[str, ...] = ("species", "genus")
+    taxonomy: str | None = None
     dials: dict | None = None
     group_by: str | None = None
     held_out_species: float = _number(0.0, 0, 0.5)
     image_size: int = _number(64, 16, 1024)
     model_name: str = "vit_demo_patch8_64"
     weights: str = "none"
+    encoder: str = "trained"
     head: str = _choice("mlp", "none", "linear", "mlp")
     projection_dim: int = _number(128, 2, 8192)
     epochs: int = _number(12, 1)
@@ -119,6 +132,9 @@ class Settings:
     ce_weight: float = _number(0.0, 0, 1000)
     soft_weight: float = _number(0.03, 0, 1)
     normalization: str = _choice("pair", "pair", "level")
+    level_weights: tuple[float, ...] | None = _number(None, 0)
+    block_dims: tuple[int, ...] | None = _number(None, 2, 8192)
+    temperatures: tuple[float, ...] | None = _number(None, 0, open_low=True)
     seed: int = _number(0, 0, 2**31 - 1)
     precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
     num_workers: int = _number(0, 0, 256)
@@ -138,6 +154,18 @@ class Settings:
             )
         if self.run_name.startswith("."):
             raise SettingsError(f"run_name={self.run_name!r} must not start with '.'")
+        n_levels = len(self.levels)
+        if not 1 <= n_levels <= MOST_LEVELS or len({*self.levels}) < n_levels:
+            raise SettingsError(
+                f"levels={[*self.levels]}: name 1 to {MOST_LEVELS} different levels, finest first"
+            )
+        for name in ("level_weights", "block_dims", "temperatures"):
+            values = getattr(self, name)
+            if values is not None and len(values) != n_levels:
+                raise SettingsError(
+                    f"{name}={[*values]} has {len(values)} values: give one for each of the levels "
+                    f"{', '.join(self.levels)}"
+                )
 
     @classmethod
     def from_dict(cls, values):
@@ -179,33 +207,77 @@ class Settings:
     def identity(self, method):
         """The settings that decide the weights of a `method` run, as a dict."""
         values = dataclasses.asdict(self) | {"weights": self.weights_source}
-        return {k: v for k, v in values.items() if k not in _NOT_IDENTITY[method]}
+        left_out = _NEVER_IDENTITY | _NOT_ALL_READ.difference(METHODS[method].reads)
+        return {k: v for k, v in values.items() if k not in left_out}
+
+    def check_method(self, method):
+        """Raise SettingsError if there is no such method, or too few levels for it."""
+        if method not in METHODS:
+            raise SettingsError(f"method={method!r} is unknown: choose from {', '.join(METHODS)}")
+        if METHODS[method].needs_levels and len(self.levels) == 1:
+            fine = [name for name, other in METHODS.items() if not other.needs_levels]
+            raise SettingsError(
+                f"{method} compares levels, and levels={[*self.levels]} is no hierarchy: name a "
+                f"coarser level, too, or take {', '.join(fine)}"
+            )
 
 
 _TYPES = {
-    "str": (str, "text"),
-    "int": (int, "a whole number"),
-    "float": (float, "a number"),
-    "str | None": (str | None, "text or null"),
-    "dict | None": (dict | None, "a mapping or null"),
-    "str | dict | None": (str | dict | None, "text, a mapping or null"),
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    str | None: "text or null",
+    dict | None: "a mapping or null",
+    str | dict | None: "text, a mapping or null",
 }
 
 
 def _checked(f, value):
     """`value` of dataclass field `f` in its declared type, or SettingsError."""
-    declared, wanted = _TYPES[getattr(f.type, "__name__", None) or str(f.type)]
     if f.name == "weights" and value is None:  # papermill reads -p weights None as null
         value = "none"
     if isinstance(value, Path):
         value = str(value)
-    if declared is float and isinstance(value, int | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
-            value = float(value)  # YAML reads 1e-4 as text
     if f.name == "run_name" and type(value) is int:  # papermill reads -p run_name 2024 as a number
         value = str(value)
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        value = _parsed(f, value)  # papermill's -p gives lists and mappings as text
+    declared = f.type
+    of_one = next((t for t in (declared, *get_args(declared)) if get_origin(t) is tuple), None)
+    if of_one is None:
+        return _in_bounds(f, _of_type(f.name, value, declared))
+    if value is None and declared is not of_one:
+        return None
+    kind = get_args(of_one)[0]
+    if not isinstance(value, list | tuple):
+        raise SettingsError(
+            f"{f.name}={value!r} is {type(value).__name__}: expected a list, each {_TYPES[kind]}"
+        )
+    return tuple(_in_bounds(f, _of_type(f.name, one, kind)) for one in value)
+
+
+def _parsed(f, text):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SettingsError(
+            f"{f.name}={text!r} begins like a list or mapping and is none"
+        ) from None
+
+
+def _of_type(name, value, declared):
+    """`value` if it has the declared type; numbers may come as text, as YAML reads 1e-4."""
+    if declared is float and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)
     if isinstance(value, bool) or not isinstance(value, declared):
-        raise SettingsError(f"{f.name}={value!r} is {type(value).__name__}: expected {wanted}")
+        wanted = _TYPES[declared]
+        raise SettingsError(f"{name}={value!r} is {type(value).__name__}: expected {wanted}")
+    return value
+
+
+def _in_bounds(f, value):
+    """`value` if it is among the options or in the range of field `f`, or SettingsError."""
     options = f.metadata.get("options")
     if options and value not in options:
         raise SettingsError(f"{f.name}={value!r} is unknown: choose from {', '.join(options)}")
@@ -266,6 +338,8 @@ def load_dataset(settings):
     return datasets.load_dataset(
         settings.dataset,
         None if settings.data_root is None else resolve(settings.data_root),
+        **({"levels": settings.levels} if settings.levels != ("species", "genus") else {}),
+        **({"taxonomy": settings.taxonomy} if settings.taxonomy else {}),
         columns=settings.columns,
         metadata=settings.metadata,
         dials=dials,

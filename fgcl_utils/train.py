@@ -15,8 +15,9 @@ from pathlib import Path
 
 import yaml
 
-from fgcl_utils import training
-from fgcl_utils.settings import METHODS, Settings, SettingsError, load_dataset
+from fgcl_utils import runs, training
+from fgcl_utils.methods import METHODS
+from fgcl_utils.settings import Settings, SettingsError, load_dataset
 from fgcl_utils.training.failures import RunFailed
 from fgcl_utils.training.reproduction import reproduce
 
@@ -33,6 +34,7 @@ def main(argv=None):
     parser.add_argument(
         "--set",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME=VALUE",
         help="parameters on top of the profile",
@@ -73,12 +75,9 @@ def _overrides(arguments):
 
 
 def _closing_line(run):
-    measures = run["metrics"]
-    return (
-        f"{run['folder']}: {measures['genus_outliers']} of {measures['n_test']} test photos are "
-        f"outliers on genus level, species accuracy {measures['species_accuracy']:.1%}, "
-        f"{measures['seconds'] / 60:.1f} minutes"
-    )
+    minutes = run["metrics"]["seconds"] / 60
+    levels = run["config"]["settings"]["levels"]
+    return f"{run['folder']}: {runs.in_words(run['metrics'], levels)}, {minutes:.1f} minutes"
 
 
 if __name__ == "__main__":

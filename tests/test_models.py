@@ -5,7 +5,8 @@ import safetensors.torch
 import timm
 import torch
 
-from fgcl_utils.models import ModelError, build_encoder, build_model, embedding
+from fgcl_utils.methods import embedding
+from fgcl_utils.models import ModelError, build_encoder, build_model
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_heads(head, width):
     )
     features, projections, logits = model(torch.rand(2, 3, 64, 64))
     assert projections.shape == (2, width)
-    torch.testing.assert_close(embedding(projections).norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(embedding(projections, None, "supcon").norm(dim=1), torch.ones(2))
     torch.testing.assert_close(logits, model.classifier(features))
 
 
@@ -44,7 +45,9 @@ def test_without_a_head_the_embedding_is_the_encoder_s():
     model = build_model(model_name="vit_demo_patch8_64", image_size=64, n_classes=5)
     features, projections, logits = model(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, 5)
-    torch.testing.assert_close(embedding(projections), torch.nn.functional.normalize(features))
+    torch.testing.assert_close(
+        embedding(projections, None, "supcon"), torch.nn.functional.normalize(features)
+    )
 
 
 def test_pixels_are_normalised_as_the_model_expects():

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 from tiny_runs import SMALL
 
-from fgcl_utils import runs, training
-from fgcl_utils.settings import METHODS, Settings, SettingsError, load_dataset
+from fgcl_utils import methods, runs, training
+from fgcl_utils.methods import METHODS
+from fgcl_utils.settings import Settings, SettingsError, load_dataset
 from fgcl_utils.training import loop
 from fgcl_utils.views import DeviceViews
 
@@ -71,7 +72,7 @@ def test_views_made_on_the_device_train_alike(root, monkeypatch):
     data = load_dataset(settings)
     by_loader = training.train(settings, "supcon", data)
     (root / "runs").rename(root / "by_loader")
-    monkeypatch.setattr(training, "views_for", lambda device, *rest: DeviceViews(*rest))
+    monkeypatch.setattr(loop, "views_for", lambda device, *rest: DeviceViews(*rest))
     on_device = training.train(settings, "supcon", data)
     losses = [run["history"]["train_loss"].item() for run in (by_loader, on_device)]
     assert losses[0] != losses[1]
@@ -172,7 +173,7 @@ def test_cross_entropy_may_be_added(root):
     labels = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0]])
     projections, logits = torch.randn(4, 8), torch.randn(4, 12)
     losses = {
-        weight: loop.loss_for(dataclasses.replace(settings, ce_weight=weight), "hcl")(
+        weight: methods.loss_for(dataclasses.replace(settings, ce_weight=weight), "hcl", (12, 6))(
             projections, logits, labels
         )
         for weight in (0.0, 2.0)
@@ -184,7 +185,7 @@ def test_cross_entropy_may_be_added(root):
 def test_a_loss_that_is_not_finite_stops_with_advice(root, settings, monkeypatch):
     data = load_dataset(settings)
     monkeypatch.setattr(
-        loop, "loss_for", lambda *_: lambda z, logits, labels: logits.sum() * float("nan")
+        methods, "loss_for", lambda *_: lambda z, logits, labels: logits.sum() * float("nan")
     )
     with pytest.raises(FloatingPointError, match="ce loss is nan in epoch 1: try a lower learning"):
         training.train(settings, "ce", data)

@@ -10,7 +10,8 @@ import numpy as np
 from fgcl_utils import runs
 from fgcl_utils.explorer import EmbeddingExplorer
 from fgcl_utils.files import cache_dir
-from fgcl_utils.settings import METHODS, Settings, load_dataset
+from fgcl_utils.methods import METHODS
+from fgcl_utils.settings import Settings, load_dataset
 
 
 def main(argv=None):

@@ -11,7 +11,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from fgcl_utils.losses.blocks import row_blocks
+from fgcl_utils.losses.matrices import row_blocks
 
 
 class Positives:

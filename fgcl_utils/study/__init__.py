@@ -1,4 +1,4 @@
-"""Many runs: methods × seeds × settings, by papermill, and what they say together.
+"""Many runs: methods × seeds × settings, and what they say together.
 
 A study is a small YAML file, as in ``experiments/``::
 
@@ -10,8 +10,8 @@ A study is a small YAML file, as in ``experiments/``::
       - method: [ce, supcon]
       - {method: hcl, soft_weight: [0.1, 0.3], normalization: [level, pair]}
 
-Every run executes its method's notebook, in a process of its own; finished runs are not repeated,
-so a study that was stopped goes on where it was. The summary goes to ``results/<name>.json``.
+Every run is made in a process of its own; finished runs are not repeated, so a study that was
+stopped goes on where it was. The summary goes to ``results/<name>.json``.
 
     python -m fgcl_utils.study experiments/sweep.yaml
     python -m fgcl_utils.study profiles/demo.yaml --seeds 5

@@ -7,6 +7,8 @@ import yaml
 
 from fgcl_utils import study
 from fgcl_utils.files import project_root, write_json
+from fgcl_utils.methods import METHODS
+from fgcl_utils.runs import BOOK
 from fgcl_utils.settings import SettingsError
 from fgcl_utils.study.execution import run_all
 from fgcl_utils.study.plan import described, plan, read_spec
@@ -19,6 +21,7 @@ def main(arguments=None):
     )
     parser.add_argument("file", help="a file of experiments/ or profiles/")
     parser.add_argument("--seeds", type=int, help="number of seeds: 0, 1, ...")
+    parser.add_argument("--methods", nargs="+", metavar="METHOD", help=f"of {', '.join(METHODS)}")
     parser.add_argument(
         "--parallel", type=int, help="runs at a time; by default a GPU or core each"
     )
@@ -47,7 +50,7 @@ def main(arguments=None):
 def _command(options):
     spec = read_spec(options.file)
     parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
-    jobs = plan(spec, options.seeds, parameters)
+    jobs = plan(spec, options.seeds, parameters, options.methods or BOOK)
     if options.list:
         for k, job in enumerate(jobs):
             print(f"{k:4}  {'finished' if job.is_finished else '        '}  {described(job)}")

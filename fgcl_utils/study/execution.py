@@ -1,22 +1,22 @@
 """From jobs to finished runs."""
 
 import dataclasses
+import json
 import os
 import queue
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-import yaml
 from tqdm import tqdm
 
+from fgcl_utils import runs
 from fgcl_utils.files import project_root, read_json
-from fgcl_utils.settings import NOTEBOOKS
 from fgcl_utils.study.plan import described
 
 
 def run_all(jobs, parallel=None):
-    """Execute the notebooks of the jobs that are not finished, some at a time.
+    """Make the runs of the jobs that are not finished, some at a time.
 
     A run that fails does not stop the others. Each process gets its share of the cores, and a GPU
     of its own where there are several.
@@ -54,19 +54,16 @@ def run_all(jobs, parallel=None):
 
 
 def _execute(job, slot, parallel, gpus):
-    """Run the job's notebook; None, or the end of its error message."""
-    name = NOTEBOOKS[job.method]
-    root = project_root()
-    output = root / "executed" / job.settings.run_name / f"{name}.seed-{job.settings.seed}.ipynb"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}
-    environment["OMP_NUM_THREADS"] = str(max(1, os.cpu_count() // parallel))
+    """Make the job's run in a process of its own; None, or the end of its error message."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, os.cpu_count() // parallel))}
     if gpus > 1:
         environment["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
-    parameters = yaml.safe_dump(dataclasses.asdict(job.settings))
-    command = [sys.executable, "-m", "papermill", "--kernel", "python3", "--log-level", "ERROR"]
-    command += ["--no-progress-bar", f"notebooks/{name}.ipynb", str(output), "-y", parameters]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    values = dataclasses.asdict(job.settings).items()
+    command = [sys.executable, "-m", "fgcl_utils.train", "--method", job.method, "--set"]
+    command += [f"{name}={json.dumps(value)}" for name, value in values]  # which YAML reads, too
+    done = subprocess.run(
+        command, cwd=project_root(), env=environment, capture_output=True, text=True
+    )
     return None if done.returncode == 0 else done.stderr.strip()[-1000:] or "it was killed"
 
 
@@ -77,6 +74,4 @@ def _gpus():
 
 
 def _outcome(job):
-    values = read_json(job.folder / "metrics.json")
-    outliers, n, accuracy = (values[k] for k in ("genus_outliers", "n_test", "species_accuracy"))
-    return f"{outliers} outliers of {n}, species accuracy {accuracy:.1%}"
+    return runs.in_words(read_json(job.folder / "metrics.json"), job.settings.levels)

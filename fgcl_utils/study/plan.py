@@ -8,7 +8,8 @@ import yaml
 
 from fgcl_utils import runs
 from fgcl_utils.files import resolve
-from fgcl_utils.settings import METHODS, Settings, SettingsError
+from fgcl_utils.runs import BOOK
+from fgcl_utils.settings import Settings, SettingsError
 
 SPEC_KEYS = ("title", "profile", "settings", "seeds", "runs")
 
@@ -37,7 +38,7 @@ class Job:
 
 
 def read_spec(path):
-    """A study's file as a dict; a profile is a study of the three methods.
+    """A study's file as a dict; a profile is a study of its settings as they are.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def read_spec(path):
         raise SettingsError(f"there is no {path}: give a file of experiments/ or profiles/")
     spec = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if "runs" not in spec:
-        title = f"CE, SupCon and HCL with the settings of profiles/{path.name}"
+        title = f"The methods with the settings of profiles/{path.name}"
         return {"name": path.stem, "title": title, "profile": path.stem, "runs": [{}]}
     if unknown := [key for key in spec if key not in SPEC_KEYS]:
         raise SettingsError(
@@ -58,7 +59,7 @@ def read_spec(path):
     return {"name": path.stem, "profile": "demo"} | spec
 
 
-def plan(spec, seeds=None, parameters=None):
+def plan(spec, seeds=None, parameters=None, methods=BOOK):
     """The jobs of a study, seed by seed, so that an early stop leaves whole comparisons.
 
     Parameters
@@ -69,6 +70,8 @@ def plan(spec, seeds=None, parameters=None):
         Number of seeds instead of the file's: 0, 1, ...
     parameters : dict, optional
         Settings on top of all, such as data_root.
+    methods : sequence of str
+        Those of entries that name none.
 
     Returns
     -------
@@ -78,7 +81,7 @@ def plan(spec, seeds=None, parameters=None):
     jobs = {}
     for seed in range(seeds or spec.get("seeds", 1)):
         for entry in spec["runs"]:
-            for values in _product({"method": list(METHODS)} | entry):
+            for values in _product({"method": list(methods)} | entry):
                 job = _job(profile, values.pop("method"), values, seed)
                 jobs.setdefault((job.group, seed), job)
     return list(jobs.values())
@@ -97,8 +100,7 @@ def _product(entry):
 
 
 def _job(profile, method, values, seed):
-    if method not in METHODS:
-        raise SettingsError(f"method={method!r} is unknown: choose from {', '.join(METHODS)}")
+    profile.check_method(method)
     changed = _nested(values)
     if "dials" in changed:
         changed["dials"] = (profile.dials or {}) | changed["dials"]

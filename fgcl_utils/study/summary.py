@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from fgcl_utils import metrics
+from fgcl_utils.figures import METHOD_NAMES
 from fgcl_utils.files import read_json
 from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings
@@ -128,7 +129,7 @@ def _change(rows, ce_rows, split):
 
 
 def _label(job):
-    name = {"ce": "CE", "supcon": "SupCon", "hcl": "HCL"}[job.method]
+    name = METHOD_NAMES.get(job.method, job.method)
     differences = [f"{key.rpartition('.')[2]} {value}" for key, value in job.overrides.items()]
     return ", ".join([name, *differences])
 

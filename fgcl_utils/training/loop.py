@@ -14,19 +14,17 @@ import time
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from fgcl_utils import metrics, runs
+from fgcl_utils import methods, metrics, runs
 from fgcl_utils.datasets import SPLITS
-from fgcl_utils.files import project_root, read_json, write_json, write_npz, written_aside
-from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
-from fgcl_utils.losses.ranks import Ranks
-from fgcl_utils.models import build_model, embedding
+from fgcl_utils.files import project_root, read_json, written_aside
+from fgcl_utils.methods import METHODS
+from fgcl_utils.models import build_model
 from fgcl_utils.sampling import HierarchicalBatchSampler
 from fgcl_utils.settings import SettingsError
-from fgcl_utils.training import checkpoints, failures, processes
+from fgcl_utils.training import checkpoints, failures, outcome, processes
 from fgcl_utils.views import views_for
 
 WARMUP_SHARE = 0.1  # of all steps
@@ -40,7 +38,8 @@ def train(settings, method, dataset):
     Parameters
     ----------
     settings : Settings
-    method : {"ce", "supcon", "hcl"}
+    method : str
+        One of `fgcl_utils.methods.METHODS`.
     dataset : ImageDataset
 
     Returns
@@ -81,40 +80,6 @@ def _make(settings, method, dataset):
             trainer = Trainer(settings, method, dataset, folder, accelerator, watch)
             trainer.fit()
             trainer.finish()
-
-
-def loss_for(settings, method):
-    """The loss of `method`, a function of (projections, logits, label codes (N, L)).
-
-    SupCon and HCL have logits, and a cross-entropy on them, where ``ce_weight`` is not 0.
-    """
-    if method == "ce":
-        return lambda projections, logits, labels: _cross_entropy(logits, labels)
-    contrastive = _contrastive_loss(settings, method)
-    if not settings.ce_weight:
-        return lambda projections, logits, labels: contrastive(projections, labels)
-    return lambda projections, logits, labels: (
-        contrastive(projections, labels) + settings.ce_weight * _cross_entropy(logits, labels)
-    )
-
-
-def _contrastive_loss(settings, method):
-    """SupCon or HCL as a function of (projections (N, D), label codes (N, L))."""
-    if method == "supcon":
-        loss = SupConLoss(temperature=settings.temperature)
-        return lambda projections, labels: loss(projections, labels[:, 0])
-    return HierarchicalContrastiveLoss(
-        level_weights=(1.0, settings.soft_weight),
-        temperature=settings.temperature,
-        normalization=settings.normalization,
-    )
-
-
-def _cross_entropy(logits, labels):
-    """Mean over the batch of all processes, once their gradients have been averaged."""
-    ranks = Ranks(len(labels), labels.device)
-    share = len(labels) * ranks.size / sum(ranks.counts)  # 1 where all hold equally many
-    return F.cross_entropy(logits.float(), labels[:, 0]) * share
 
 
 def learning_rate_at(step, n_steps, peak):
@@ -173,15 +138,17 @@ class Trainer:
             # Of its own, or drawing seeds for the loader processes would shift dropout's.
             generator=torch.Generator(),
         )
-        classifies = method == "ce" or settings.ce_weight > 0
+        n_classes = dataset.taxonomy.n_classes
+        classified = methods.classified_levels(settings, method)
         with accelerator.main_process_first():  # and pretrained weights downloaded
             model = build_model(
                 model_name=settings.model_name,
                 image_size=settings.image_size,
                 weights=settings.weights_source,
-                head="none" if method == "ce" else settings.head,
-                projection_dim=settings.projection_dim,
-                n_classes=dataset.taxonomy.n_classes[0] if classifies else 0,
+                head=settings.head if METHODS[method].has_head else "none",
+                projection_dim=methods.projection_dim(settings, method),
+                n_classes=sum(n_classes[l] for l in classified),
+                classifies_projections=method == "ce_head",
             )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)
@@ -190,7 +157,7 @@ class Trainer:
             _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
         self.model, self.optimizer = accelerator.prepare(self.network, optimizer)
-        self.loss = loss_for(settings, method)
+        self.loss = methods.loss_for(settings, method, n_classes)
 
     @property
     def device(self):
@@ -255,9 +222,11 @@ class Trainer:
             views, positions = self.views.to_device(batch, self.device)  # (2B, 3, S, S), (B,)
             labels = self.labels[positions].repeat(2, 1)  # (2B, L)
             loss, embedding = self._step(views, labels, rate)
-            if not losses:
-                sums = embedding.new_zeros(self.dataset.taxonomy.n_classes[0], embedding.shape[1])
-            sums.index_add_(0, labels[:, 0], embedding)
+            if not losses:  # the last row is for labels that are not known (−1)
+                n_classes = self.dataset.taxonomy.n_classes[:2]
+                sums = [embedding.new_zeros(n + 1, embedding.shape[1]) for n in n_classes]
+            for of_level, label in zip(sums, labels.T, strict=False):
+                of_level.index_add_(0, label.remainder(len(of_level)), embedding)
             losses.append(loss)
             bar.update()
         self.watch.place = f"{here}, after its last step"
@@ -271,7 +240,7 @@ class Trainer:
             "epoch": epoch + 1,
             "train_loss": losses.mean().item(),
             "learning_rate": rate,
-            **self._validate(self.accelerator.reduce(sums, "sum")),
+            **self._validate([self.accelerator.reduce(of_level, "sum") for of_level in sums]),
             "seconds": time.perf_counter() - started,
         }
 
@@ -286,25 +255,26 @@ class Trainer:
         self.accelerator.backward(loss)
         self.accelerator.clip_grad_norm_(self.model.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
-        return loss.detach(), embedding(projections.detach())
+        return loss.detach(), methods.embedding(projections.detach(), self.settings, self.method)
 
-    def _validate(self, species_sums):
-        """Validation outliers and accuracy against the epoch's own training embeddings."""
+    def _validate(self, class_sums):
+        """Validation outliers and accuracy against the epoch's own training embeddings.
+
+        `class_sums` are those of the two finest levels, (C + 1, D) each.
+        """
+        levels = self.dataset.taxonomy.levels
+        names = [f"val_{levels[0]}_accuracy", *(f"val_{l}_outlier_rate" for l in levels[1:2])]
         if not len(self.val_index):
-            return {"val_genus_outlier_rate": np.nan, "val_species_accuracy": np.nan}
-        sums = species_sums.cpu().double().numpy()  # (n_species, D)
-        seen = np.flatnonzero(np.linalg.norm(sums, axis=1))
-        genus_of = self.dataset.taxonomy.parents[0]
-        genus_sums = np.zeros((genus_of.max() + 1, sums.shape[1]))
-        np.add.at(genus_sums, genus_of, sums)
-        embedding = self.embed(self.val_index)["embedding"]
-        species, genus = self.dataset.labels[self.val_index, :2].T
-        nearest_species = seen[np.argmax(embedding @ metrics.unit(sums[seen]).T, axis=1)]
-        nearest_genus = np.argmax(embedding @ metrics.unit(genus_sums).T, axis=1)
-        return {
-            "val_genus_outlier_rate": float((nearest_genus != genus).mean()),
-            "val_species_accuracy": float((nearest_species == species).mean()),
-        }
+            return dict.fromkeys(names, np.nan)
+        vectors = self.embed(self.val_index)["embedding"]
+        wrong = []
+        for labels, sums in zip(self.dataset.labels[self.val_index].T, class_sums, strict=False):
+            sums = sums[:-1].cpu().double().numpy()  # (C, D)
+            seen = np.flatnonzero(np.linalg.norm(sums, axis=1))
+            nearest = seen[np.argmax(vectors @ metrics.unit(sums[seen]).T, axis=1)]
+            known = labels >= 0
+            wrong.append(float((nearest != labels)[known].mean()) if known.any() else np.nan)
+        return dict(zip(names, [1 - wrong[0], *wrong[1:]], strict=True))
 
     @torch.inference_mode()
     def embed(self, indices):
@@ -319,7 +289,8 @@ class Trainer:
             pixels = pixels.to(self.device).permute(0, 3, 1, 2).float() / 255  # (n, 3, S, S)
             with self.accelerator.autocast():
                 features, projections, logits = self.network(pixels)
-            parts = {"encoder": features, "embedding": embedding(projections)}
+            vectors = methods.embedding(projections, self.settings, self.method)
+            parts = {"encoder": features, "embedding": vectors}
             if logits is not None:
                 parts["logits"] = logits
             batches.append({name: part.float().cpu() for name, part in parts.items()})
@@ -333,41 +304,14 @@ class Trainer:
         """Embed every split without augmentation, and write what the study reads."""
         started = time.perf_counter()
         self.watch.place = "while the splits were embedded and measured"
-        arrays = self._embed_splits()
+        splits = [split for split in SPLITS if len(self.dataset.indices(split))]
+        embedded = {split: self.embed(self.dataset.indices(split)) for split in splits}
         if self.accelerator.is_main_process:
-            write_npz(self.folder / "embeddings.npz", arrays)
-            values = self._measure(arrays)
-            history = pd.read_csv(self.folder / "history.csv")
-            values["seconds"] = float(history["seconds"].sum()) + time.perf_counter() - started
+            seconds = float(pd.read_csv(self.folder / "history.csv")["seconds"].sum())
             self._save_weights(self.settings.epochs)
-            # Last: it marks the run as finished.
-            write_json(self.folder / "metrics.json", values)
+            made = self.folder, self.settings, self.method, self.dataset
+            outcome.write(*made, embedded, seconds, started)
         self.accelerator.wait_for_everyone()
-
-    def _embed_splits(self):
-        """The arrays of embeddings.npz."""
-        arrays = {}
-        for split in SPLITS:
-            index = self.dataset.indices(split)
-            if not len(index):
-                continue
-            embedded = self.embed(index)
-            arrays[split] = embedded["embedding"]
-            arrays[f"{split}_encoder"] = embedded["encoder"]
-            arrays[f"{split}_index"] = index
-            if "logits" in embedded and split in ("val", "test"):
-                arrays[f"{split}_logits"] = embedded["logits"]
-        return arrays
-
-    def _measure(self, arrays):
-        """What metrics.json holds, but for the time taken."""
-        labels, table = self.dataset.labels, self.dataset.table
-        # Photos of one find are not independent, which the intervals take into account.
-        groups = table["observation"].to_numpy() if "observation" in table else None
-        values = metrics.evaluate(arrays, labels, groups=groups)
-        if len(self.val_index):
-            values["val"] = metrics.evaluate(arrays, labels, split="val", groups=groups)
-        return values
 
 
 def _keep_freed_memory():
