@@ -16,7 +16,7 @@ mistakes where there are none, is None.
 `mistakes`          which classes are taken for which, and how far apart in the taxonomy
 `open_set`          species that training never saw
 `calibration`       how far the classifier's probabilities can be believed
-`uncertainty`       bootstrap intervals and paired tests between methods
+`uncertainty`       intervals over samples and seeds, paired tests between methods
 ==================  ===========================================================================
 """
 
@@ -52,6 +52,9 @@ from fgcl_utils.metrics.uncertainty import (
     mcnemar,
     mean_interval,
     paired_bootstrap,
+    ratio_interval,
+    relative_change,
+    share_of_possible,
 )
 
 __all__ = [
@@ -79,9 +82,12 @@ __all__ = [
     "negative_log_likelihood",
     "paired_bootstrap",
     "ranking_measures",
+    "ratio_interval",
     "reduction_vs_ce",
+    "relative_change",
     "reliability",
     "retrieval",
+    "share_of_possible",
     "silhouette",
     "taxonomic_distance",
     "unit",
