@@ -14,6 +14,7 @@ mistakes where there are none, is None.
 `structure`         retrieval (MAP@R, recall@1) and silhouette, within one split
 `hierarchy`         how well the order of all levels is kept: H-AP, NDCG, ASI, CPCC
 `mistakes`          which classes are taken for which, and how far apart in the taxonomy
+`shares`            what the shares of level blocks give, and which to take
 `open_set`          species that training never saw
 `calibration`       how far the classifier's probabilities can be believed
 `uncertainty`       intervals over samples and seeds, paired tests between methods
@@ -45,6 +46,7 @@ from fgcl_utils.metrics.mistakes import (
     taxonomic_distance,
 )
 from fgcl_utils.metrics.open_set import auroc, fpr95
+from fgcl_utils.metrics.shares import choose_shares, share_curve, share_grid
 from fgcl_utils.metrics.structure import retrieval, silhouette
 from fgcl_utils.metrics.uncertainty import (
     bootstrap_interval,
@@ -64,6 +66,7 @@ __all__ = [
     "brier_score",
     "calibration_error",
     "centroid_distance",
+    "choose_shares",
     "class_centroids",
     "compare",
     "confusable_species",
@@ -87,6 +90,8 @@ __all__ = [
     "relative_change",
     "reliability",
     "retrieval",
+    "share_curve",
+    "share_grid",
     "share_of_possible",
     "silhouette",
     "taxonomic_distance",

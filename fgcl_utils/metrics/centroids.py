@@ -35,12 +35,18 @@ def class_centroids(embedding, labels):
         The labels that occur, sorted.
     centroids : float64 array (C, D)
     """
+    classes, sums = class_sums(embedding, labels)
+    return classes, unit(sums)
+
+
+def class_sums(embedding, labels):
+    """As `class_centroids`, but the sum of the class's unit vectors."""
     embedding, labels = known_samples(labels, embedding)
     classes, codes = np.unique(labels, return_inverse=True)
     sums = np.zeros((len(classes), embedding.shape[1]))
     for rows in _blocks(len(embedding)):
         np.add.at(sums, codes[rows], unit(embedding[rows]))
-    return classes, unit(sums)
+    return classes, sums
 
 
 def nearest_centroid(train, train_labels, test):
