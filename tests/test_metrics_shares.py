@@ -32,7 +32,7 @@ def run(rng):
 
 
 def embedded(blocks, row):
-    return np.column_stack([np.sqrt(w) * block for w, block in zip(row, blocks, strict=True)])
+    return metrics.at_shares(np.column_stack(blocks), [block.shape[1] for block in blocks], row)
 
 
 def plain_curve(train_blocks, train_labels, blocks, labels, grid):
@@ -76,6 +76,17 @@ def test_curve_of_three_levels_and_partly_known_labels(rng):
         np.testing.assert_allclose(curve[f"{level}_accuracy"], right[:, l] / known[l])
     np.testing.assert_array_equal(curve["family_outliers"], known[2] - right[:, 2])
     assert known[0] < known[1] < known[2] == 100
+
+
+def test_cosines_at_shares_are_weighted_means_of_the_blocks(run):
+    blocks = [block.astype(np.float32) for block in run[0]]
+    embedding = embedded(blocks, (0.7, 0.3))
+    assert embedding.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embedding, axis=1), 1, rtol=1e-6)
+    expected = 0.7 * blocks[0] @ blocks[0].T + 0.3 * blocks[1] @ blocks[1].T
+    np.testing.assert_allclose(embedding @ embedding.T, expected, atol=1e-6)
+    with pytest.raises(ValueError, match="12, 4 dimensions and 2 shares do not fit vectors of 17"):
+        metrics.at_shares(np.column_stack(blocks), (12, 4), (0.7, 0.3))
 
 
 def test_length_of_a_block_is_not_its_share(run):

@@ -46,7 +46,7 @@ from fgcl_utils.metrics.mistakes import (
     taxonomic_distance,
 )
 from fgcl_utils.metrics.open_set import auroc, fpr95
-from fgcl_utils.metrics.shares import choose_shares, share_curve, share_grid
+from fgcl_utils.metrics.shares import at_shares, choose_shares, share_curve, share_grid
 from fgcl_utils.metrics.structure import retrieval, silhouette
 from fgcl_utils.metrics.uncertainty import (
     bootstrap_interval,
@@ -61,6 +61,7 @@ from fgcl_utils.metrics.uncertainty import (
 
 __all__ = [
     "K_NEIGHBORS",
+    "at_shares",
     "auroc",
     "bootstrap_interval",
     "brier_score",

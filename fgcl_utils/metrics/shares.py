@@ -106,6 +106,30 @@ def share_curve(train_blocks, train_labels, blocks, labels, grid=None, levels=("
     return _table(grid, right, (labels >= 0).sum(axis=0), levels)
 
 
+def at_shares(blocks, block_dims, shares):
+    """The embedding (√w₁ z₁, ..., √w_L z_L), of the dtype of the blocks.
+
+    Parameters
+    ----------
+    blocks : float array (N, D)
+        The unit blocks z₁, ..., z_L side by side, as a run stores them.
+    block_dims : sequence of L int
+        Their dimensions, with sum D.
+    shares : sequence of L float
+
+    Returns
+    -------
+    float array (N, D)
+    """
+    blocks = np.asarray(blocks)
+    if len(block_dims) != len(shares) or sum(block_dims) != blocks.shape[1]:
+        raise ValueError(
+            f"blocks of {', '.join(map(str, block_dims))} dimensions and {len(shares)} shares do "
+            f"not fit vectors of {blocks.shape[1]} dimensions"
+        )
+    return blocks * np.repeat(np.sqrt(shares), block_dims).astype(blocks.dtype)
+
+
 def share_grid(n_levels):
     """Choices of shares, float (G, n_levels): even steps over all, the finest at least 0.1.
 
