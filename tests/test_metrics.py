@@ -10,6 +10,11 @@ from sklearn.metrics import accuracy_score, log_loss
 from fgcl_utils import metrics
 from fgcl_utils.metrics import centroids
 
+OF_THE_WHOLE_HIERARCHY = (
+    "mistake_severity", "mean_taxonomic_distance", "full_path_accuracy", "path_inconsistency",
+    "h_ap", "ndcg", "asi", "order_concordance", "mean_hierarchical_distance_at_", "cpcc",
+)  # fmt: skip
+
 
 @pytest.fixture
 def rng():
@@ -179,14 +184,129 @@ def test_severity_is_the_mean_over_mistakes(clusters):
 def test_levels_beyond_genus_are_measured_alike(clusters):
     e, labels = clusters
     family = np.minimum(labels[:, 1], 1)
-    values = metrics.evaluate(e, np.column_stack([labels, family]))
+    levels = ("species", "genus", "family")
+    values = metrics.evaluate(e, np.column_stack([labels, family]), levels=levels)
     out = slow_outliers(e["train"], family[:200], e["test"], family[200:])
     assert values["family_outliers"] == out.sum()
     two = metrics.evaluate(e, labels)
-    measures = two.keys() - {k for k in two if "taxonomic" in k or "severity" in k}
+    measures = two.keys() - {k for k in two if k.startswith(OF_THE_WHOLE_HIERARCHY)}
     for name in measures:
         assert values[name] == pytest.approx(two[name]), name
     assert values["mistake_severity"] >= two["mistake_severity"]
+
+
+def test_levels_have_any_names(clusters):
+    e, labels = clusters
+    plain = metrics.evaluate(e, labels)
+    renamed = metrics.evaluate(e, labels, levels=("variant", "maker of it"))
+    assert renamed == {
+        name.replace("species", "variant").replace("genus", "maker of it"): value
+        for name, value in plain.items()
+    }
+    assert plain["genus_accuracy"] == 1 - plain["genus_outlier_rate"]
+
+
+def test_one_level_has_all_that_needs_no_hierarchy(clusters):
+    e, labels = clusters
+    two = metrics.evaluate(e, labels)
+    one = metrics.evaluate(e, labels[:, :1], levels=["species"])
+    assert one == {
+        name: value
+        for name, value in two.items()
+        if not name.startswith(("genus_", *OF_THE_WHOLE_HIERARCHY))
+    }
+
+
+def test_eight_levels_are_measured(clusters):
+    e, labels = clusters
+    lineage = np.column_stack([labels[:, 0] // 2**l for l in range(8)])
+    names = [f"level {l}" for l in range(8)]
+    values = metrics.evaluate(e, lineage, levels=names)
+    json.dumps(values, allow_nan=False)
+    assert [f"{name}_outliers" in values for name in names] == [False] + 7 * [True]
+    assert values["level 7_outliers"] == 0  # all are of one class there
+    outliers = [values[f"{name}_outliers"] for name in names[1:]]
+    assert outliers[0] > outliers[2] > 0
+
+
+def test_accuracy_by_frequency_is_that_of_thirds_of_the_classes(clusters):
+    e, labels = clusters
+    values = metrics.evaluate(e, labels)
+    species = labels[:, 0]
+    nearest = metrics.nearest_centroid(e["train"], species[:200], e["test"])
+    by_count = sorted(range(12), key=lambda s: (-np.sum(species[:200] == s), s))
+    parts = {"head": by_count[:4], "middle": by_count[4:8], "tail": by_count[8:]}
+    for name, part in parts.items():
+        right = [n == s for n, s in zip(nearest, species[200:], strict=True) if s in part]
+        assert values[f"species_accuracy_{name}"] == np.mean(right)
+
+
+def test_paths_are_judged_level_by_level(clusters):
+    e, labels = clusters
+    values = metrics.evaluate(e, labels)
+    species, genus = (
+        metrics.nearest_centroid(e["train"], labels[:200, l], e["test"]) for l in range(2)
+    )
+    whole = [s == a and g == b for s, g, (a, b) in zip(species, genus, labels[200:], strict=True)]
+    assert values["full_path_accuracy"] == np.mean(whole)
+    assert values["path_inconsistency"] == (species // 4 != genus).mean()
+    assert 0 < values["path_inconsistency"] < 1
+
+
+def test_labels_that_stop_early_count_at_the_levels_they_have(clusters, rng):
+    e, labels = clusters
+    groups = np.arange(300) // 3
+    stop_early = rng.random(300) < 0.3
+    partial = labels.copy()
+    partial[stop_early, 0] = -1
+    values = metrics.evaluate(e, partial, groups=groups)
+    whole = metrics.evaluate(e, labels, groups=groups)
+    of_genus = {name for name in whole if name.startswith("genus_")}
+    assert {n: values[n] for n in of_genus} == {n: whole[n] for n in of_genus}
+    kept = {}
+    for split in ("train", "test"):
+        rows = ~stop_early[e[f"{split}_index"]]
+        for part in ("", "_encoder", "_index"):
+            kept[f"{split}{part}"] = e[f"{split}{part}"][rows]
+    known = metrics.evaluate(kept, labels, groups=groups)
+    # Paths use genus centroids of all samples; what else is of species sees those that have one.
+    other = known.keys() - of_genus - {n for n in known if "path" in n or n == "n_test"}
+    assert {n: values[n] for n in other} == {n: known[n] for n in other}
+    assert values["n_test"] == 100
+    assert values["n_test_species"] == known["n_test"] == 100 - stop_early[200:].sum()
+    assert values.keys() - whole.keys() == {"n_test_species"}
+    out = metrics.nearest_centroid_outliers(e["train"], partial[:200], e["test"], partial[200:])
+    assert not out[stop_early[200:], 0].any()
+    assert values["full_path_accuracy"] == (~out.any(axis=1))[~stop_early[200:]].mean()
+
+
+def test_logits_of_samples_without_a_species_are_left_out(clusters, rng):
+    e, labels = clusters
+    logits = {
+        f"{split}_logits": rng.normal(size=(n, 12)) for split, n in (("val", 200), ("test", 100))
+    }
+    arrays = e | logits | {"val_index": e["train_index"]}
+    partial = labels.copy()
+    partial[[0, 5, 200, 299], 0] = -1
+    values = metrics.evaluate(arrays, partial)
+    less = {"val": np.delete(np.arange(200), [0, 5]), "test": np.arange(1, 99)}
+    for split, rows in less.items():
+        for part in ("", "_encoder", "_index", "_logits"):
+            if f"{split}{part}" in arrays:
+                arrays[f"{split}{part}"] = arrays[f"{split}{part}"][rows]
+    known = metrics.evaluate(arrays, labels)
+    for name in "classifier_accuracy calibration_error_scaled calibration_temperature nll".split():
+        assert values[name] == known[name]
+
+
+def test_a_level_that_no_test_sample_has_is_not_measured(clusters):
+    e, labels = clusters
+    partial = labels.copy()
+    partial[200:, 0] = -1
+    values, whole = metrics.evaluate(e, partial), metrics.evaluate(e, labels)
+    assert values == {"n_test": 100, "n_test_species": 0} | {
+        name: value for name, value in whole.items() if name.startswith("genus_")
+    }
 
 
 def test_groups_reach_every_interval(clusters):
@@ -284,6 +404,16 @@ def test_what_evaluate_cannot_use_is_refused(clusters):
         metrics.evaluate(e, labels, groups=np.arange(7))
     with pytest.raises(ValueError, match="shape"):
         metrics.evaluate(e, labels[:, 0])
+    with pytest.raises(ValueError, match=r"\(300, 2\), but there are 3 levels: a, b, c\. Give"):
+        metrics.evaluate(e, labels, levels=("a", "b", "c"))
+    with pytest.raises(ValueError, match="a name of its own"):
+        metrics.evaluate(e, labels, levels=("a", "a"))
+    upside_down = labels.copy()
+    upside_down[[7, 9], 1] = -1
+    with pytest.raises(ValueError, match=r"2 labels are known at a level, but not above it, .* 7"):
+        metrics.evaluate(e, upside_down)
+    with pytest.raises(ValueError, match="train and test have no level at which both know"):
+        metrics.evaluate(e, np.full_like(labels, -1))
 
 
 def test_reduction_is_relative_to_ce():
@@ -298,6 +428,12 @@ def test_reduction_is_relative_to_ce():
     }
 
 
+def test_reduction_is_that_of_any_count():
+    measures = {"ce": {"family_outliers": 8}, "hcl": {"family_outliers": 2}}
+    found = metrics.reduction_vs_ce(measures, "family_outliers")
+    assert found == {"ce": None, "hcl": 0.75}
+
+
 def test_genus_confusions_sum_to_the_test_split(clusters):
     e, labels = clusters
     matrix = metrics.genus_confusions(e, labels)
@@ -305,6 +441,11 @@ def test_genus_confusions_sum_to_the_test_split(clusters):
     np.testing.assert_array_equal(matrix.sum(axis=1), np.bincount(labels[200:, 1]))
     out = metrics.nearest_centroid_outliers(e["train"], labels[:200, 1], e["test"], labels[200:, 1])
     assert matrix.sum() - np.trace(matrix) == out.sum()
+    species = metrics.genus_confusions(e, labels, level=0)
+    np.testing.assert_array_equal(species.sum(axis=1), np.bincount(labels[200:, 0], minlength=12))
+    partial = labels.copy()
+    partial[200:210, 0] = -1
+    assert metrics.genus_confusions(e, partial, level=0).sum() == 90
 
 
 def test_confusable_species_counts_both_directions(clusters):
@@ -329,3 +470,11 @@ def test_confusable_species_counts_both_directions(clusters):
         assert row.confusions == both.sum()
         assert set(labels[row.examples_a, 0]) <= {a}
         assert row.genus == (f"g{a // 4}" if a // 4 == b // 4 else f"g{a // 4} / g{b // 4}")
+    coarsest = metrics.confusable_species(e, Data, n_pairs=1000, level=1)
+    matrix = metrics.genus_confusions(e, labels)
+    assert coarsest["confusions"].sum() == matrix.sum() - np.trace(matrix)
+    assert set(coarsest["genus"]) == {""}
+    Data.labels = labels.copy()
+    Data.labels[200, 0] = -1
+    without = metrics.confusable_species(e, Data, n_pairs=1000)
+    assert 200 not in np.concatenate([*without["examples_a"], *without["examples_b"]])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, ttest_1samp
 
 from fgcl_utils import metrics
 from fgcl_utils.metrics import uncertainty
@@ -122,6 +122,56 @@ def test_compare_with_groups_takes_the_p_value_that_knows_them(rng):
     assert grouped["low"][0] == bootstrap["low"] < alone["low"][0]
 
 
+def test_ratio_interval_holds_what_a_t_test_does_not_reject(rng):
+    below = rng.normal(10, 1, size=5)
+    above = 0.6 * below + rng.normal(0, 1, size=5)
+    ratio, low, high = metrics.ratio_interval(above, below, confidence=0.9)
+    assert ratio == pytest.approx(above.mean() / below.mean())
+    for r in (low, high):
+        assert ttest_1samp(above - r * below, 0).pvalue == pytest.approx(0.1)
+    for r, inside in ((low - 0.01, False), (low + 0.01, True), (high + 0.01, False)):
+        assert (ttest_1samp(above - r * below, 0).pvalue > 0.1) == inside
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5])
+def test_ratio_interval_covers_the_ratio_as_often_as_it_says(rng, n_seeds):
+    covered = []
+    for _ in range(1000):
+        luck = rng.normal(0, 8, n_seeds)  # of a seed, in all methods
+        ce, method, floor = (mean + luck + rng.normal(0, 6, n_seeds) for mean in (170, 60, 45))
+        _, low, high = metrics.share_of_possible(ce, method, floor)
+        covered.append(low <= 110 / 125 <= high)
+    assert 0.93 <= np.mean(covered) <= 0.97
+
+
+def test_share_of_possible_and_change_know_the_seeds(rng):
+    ce, method, floor = np.array([217, 170, 133]), np.array([54, 51, 53]), np.array([40, 41, 39])
+    share, low, high = metrics.share_of_possible(ce, method, floor)
+    assert share == pytest.approx((520 - 158) / (520 - 120))
+    assert low < share < high < 1
+    change, low, high = metrics.relative_change(ce, method)
+    assert change == pytest.approx(158 / 520 - 1)
+    assert -1 < low < change < high < 0
+    order = [2, 0, 1]
+    again = metrics.relative_change(ce[order], method[order])
+    assert again == pytest.approx((change, low, high))
+    assert metrics.relative_change(10 * ce, 10 * method) == pytest.approx((change, low, high))
+    for share in (metrics.share_of_possible(ce, ce, floor), metrics.relative_change(ce, ce)):
+        assert share == pytest.approx((0, 0, 0))
+    assert metrics.share_of_possible(ce, floor, floor) == pytest.approx((1, 1, 1))
+
+
+def test_what_the_seeds_do_not_bound_is_none():
+    assert metrics.share_of_possible([217], [54], [40]) == (163 / 177, None, None)
+    assert metrics.share_of_possible(217, 54, 40) == (163 / 177, None, None)
+    assert metrics.relative_change([200], [50]) == (-0.75, None, None)
+    assert metrics.relative_change([0, 0], [5, 6]) == (None, None, None)
+    assert metrics.share_of_possible([50, 60], [40, 50], [60, 50]) == (None, None, None)
+    share, low, high = metrics.share_of_possible([50, 60, 40], [45, 40, 44], [48, 41, 52])
+    assert share > 0
+    assert low is high is None  # CE and the floor cannot be told apart
+
+
 def test_what_cannot_be_compared_is_refused():
     with pytest.raises(ValueError, match="nothing has no interval"):
         metrics.bootstrap_interval([])
@@ -131,3 +181,7 @@ def test_what_cannot_be_compared_is_refused():
         metrics.paired_bootstrap([1, 2, 3], [1, 2])
     with pytest.raises(ValueError, match="two bool arrays"):
         metrics.mcnemar(np.array([0, 1]), np.array([0, 1]))
+    with pytest.raises(ValueError, match=r"shapes \(5,\), \(5,\), \(3,\): give every method"):
+        metrics.share_of_possible(np.ones(5), np.ones(5), np.ones(3))
+    with pytest.raises(ValueError, match="one value a seed"):
+        metrics.relative_change([], [])

@@ -12,6 +12,14 @@ def unit(vectors):
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
+def known_samples(labels, *arrays):
+    """The arrays, `labels` (N,) or (N, L) last, without the rows that have an unknown label, -1."""
+    labels = np.asarray(labels)
+    known = labels >= 0 if labels.ndim == 1 else (labels >= 0).all(axis=1)
+    arrays = (*map(np.asarray, arrays), labels)
+    return arrays if known.all() else tuple(array[known] for array in arrays)
+
+
 def class_centroids(embedding, labels):
     """Unit mean direction of each class.
 
@@ -19,6 +27,7 @@ def class_centroids(embedding, labels):
     ----------
     embedding : float array (N, D)
     labels : int array (N,)
+        A sample of unknown class (-1) is left out.
 
     Returns
     -------
@@ -26,12 +35,18 @@ def class_centroids(embedding, labels):
         The labels that occur, sorted.
     centroids : float64 array (C, D)
     """
-    embedding = np.asarray(embedding)
+    classes, sums = class_sums(embedding, labels)
+    return classes, unit(sums)
+
+
+def class_sums(embedding, labels):
+    """As `class_centroids`, but the sum of the class's unit vectors."""
+    embedding, labels = known_samples(labels, embedding)
     classes, codes = np.unique(labels, return_inverse=True)
     sums = np.zeros((len(classes), embedding.shape[1]))
     for rows in _blocks(len(embedding)):
         np.add.at(sums, codes[rows], unit(embedding[rows]))
-    return classes, unit(sums)
+    return classes, sums
 
 
 def nearest_centroid(train, train_labels, test):
@@ -71,26 +86,35 @@ def nearest_centroid_outliers(train, train_labels, test, test_labels):
     Returns
     -------
     bool array of the shape of `test_labels`
+        A sample of unknown class (-1) is none.
     """
     train_labels, test_labels = np.asarray(train_labels), np.asarray(test_labels)
     if test_labels.ndim == 1:
-        return nearest_centroid(train, train_labels, test) != test_labels
+        nearest = nearest_centroid(train, train_labels, test)
+        return (nearest != test_labels) & (test_labels >= 0)
     levels = zip(train_labels.T, test_labels.T, strict=True)
     return np.column_stack([nearest_centroid_outliers(train, a, test, b) for a, b in levels])
 
 
 def nearest_centroid_2d(plane, labels):
-    """Outliers on a 2-D map (N, 2) by Euclidean distance to the class means of the map itself."""
-    classes, codes = np.unique(labels, return_inverse=True)
-    centres = np.stack([plane[codes == c].mean(axis=0) for c in range(len(classes))])
-    return pairwise_distances_argmin(plane, centres) != codes
+    """Outliers on a 2-D map (N, 2) by Euclidean distance to the class means of the map itself.
+
+    A sample of unknown class (-1) is none, and part of no mean.
+    """
+    plane, labels = np.asarray(plane), np.asarray(labels)
+    classes = np.unique(labels[labels >= 0])
+    centres = np.stack([plane[labels == c].mean(axis=0) for c in classes])
+    nearest = classes[pairwise_distances_argmin(plane, centres)]
+    return (nearest != labels) & (labels >= 0)
 
 
 def _search(train, train_labels, test):
     """Nearest class and cosine distance to its centroid of every test sample."""
     classes, centroids = class_centroids(train, train_labels)
     if not len(classes):
-        raise ValueError("there are no training samples, so there is no centroid to be near to")
+        raise ValueError(
+            "there are no training samples of a known class, so there is no centroid to be near to"
+        )
     test = np.asarray(test)
     nearest, cosine = np.empty(len(test), dtype=np.int64), np.empty(len(test))
     for rows in _blocks(len(test)):

@@ -9,6 +9,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
+from fgcl_utils.metrics.centroids import known_samples
+
 K_NEIGHBORS = 5
 PROBE_SAMPLES = 50_000
 PROBE_STEPS = 200
@@ -21,7 +23,8 @@ def knn_predictions(train, train_labels, test, k=K_NEIGHBORS):
     ----------
     train, test : float array (N_train, D), (N_test, D)
     train_labels : int array (N_train,) or (N_train, L)
-        Levels vote one by one: the genus is not that of the species with most votes.
+        Levels vote one by one: the genus is not that of the species with most votes. Samples of
+        unknown class (-1) at a level have no vote there, and the nearest others are asked.
     k : int
         At most N_train are asked.
 
@@ -30,6 +33,12 @@ def knn_predictions(train, train_labels, test, k=K_NEIGHBORS):
     int array (N_test,) or (N_test, L)
         Of labels with equally many votes, the smallest.
     """
+    train_labels = np.asarray(train_labels)
+    # Levels that know all samples share one search; scikit-learn's answer for one has no columns.
+    if train_labels.ndim == 2 and (train_labels.shape[1] == 1 or train_labels.min() < 0):
+        levels = [knn_predictions(train, level, test, k) for level in train_labels.T]
+        return np.column_stack(levels)
+    train, train_labels = known_samples(train_labels, train)
     # Euclidean and cosine order agree on unit vectors, and scikit-learn searches the Euclidean
     # one in blocks that stay in the cache.
     model = KNeighborsClassifier(min(k, len(train)), algorithm="brute")
@@ -47,6 +56,7 @@ def linear_predictions(train, train_labels, test, seed=0):
     ----------
     train, test : float array (N_train, D), (N_test, D)
     train_labels : int array (N_train,)
+        Samples of unknown class (-1) are left out.
     seed : int
         Of that sample.
 
@@ -54,7 +64,7 @@ def linear_predictions(train, train_labels, test, seed=0):
     -------
     int array (N_test,)
     """
-    train, train_labels = np.asarray(train, dtype=np.float32), np.asarray(train_labels)
+    train, train_labels = known_samples(train_labels, np.asarray(train, dtype=np.float32))
     if len(train) > PROBE_SAMPLES:
         rows = np.random.default_rng(seed).choice(len(train), PROBE_SAMPLES, replace=False)
         train, train_labels = train[rows], train_labels[rows]

@@ -5,6 +5,8 @@ from sklearn.metrics import silhouette_score
 from sklearn.preprocessing import normalize
 from sklearn.utils import gen_batches
 
+from fgcl_utils.metrics.centroids import known_samples
+
 MAX_QUERIES = 5000
 BLOCK = 2**22  # similarities of a block, about 100 MiB with what is made from them
 
@@ -23,7 +25,8 @@ def retrieval(embedding, labels, max_queries=MAX_QUERIES, seed=0):
     embedding : float array (N, D)
         Compared by cosine, in float32 and in blocks of queries.
     labels : int array (N, L)
-        Each level is scored from the same ranking.
+        Each level is scored from the same ranking. Samples of unknown class (-1) at a level
+        neither ask nor are found there.
     max_queries : int
         Above this many samples, a seeded sample of this many asks; all N are searched, so that R
         keeps its meaning and the time grows with N, not with its square.
@@ -35,29 +38,59 @@ def retrieval(embedding, labels, max_queries=MAX_QUERIES, seed=0):
     map_at_r, recall_at_1 : list of L floats
         None where no query has anything to find.
     """
-    vectors, labels = normalize(np.asarray(embedding, dtype=np.float32)), np.asarray(labels)
+    labels = np.asarray(labels)
+    if labels.shape[1] > 1 and labels.min(initial=0) < 0:  # each level ranks samples of its own
+        scores = [retrieval(embedding, level[:, None], max_queries, seed) for level in labels.T]
+        return [[level[i][0] for level in scores] for i in range(2)]
+    embedding, labels = known_samples(labels, embedding)
     codes = np.column_stack([np.unique(level, return_inverse=True)[1] for level in labels.T])
     others = np.column_stack([np.bincount(level)[level] - 1 for level in codes.T])  # R, (N, L)
+    scores = [np.empty((2, 0, labels.shape[1]))]  # MAP@R, recall@1 of every block
+    for asked, ranking in rankings(embedding, max_queries, seed):
+        ranking = ranking[:, : others[asked].max()]  # (A, R max)
+        levels = [
+            _scores(codes[ranking, l] == codes[asked, l][:, None], others[asked, l])
+            for l in range(labels.shape[1])
+        ]
+        scores.append(np.stack(levels, axis=-1))
+    return [[mean(level) for level in score.T] for score in np.concatenate(scores, axis=1)]
+
+
+def rankings(embedding, max_queries=MAX_QUERIES, seed=0):
+    """Every sample, or a seeded sample of `max_queries`, and all the others, nearest first.
+
+    Parameters
+    ----------
+    embedding : float array (N, D)
+        Compared by cosine in float32.
+    max_queries, seed : int
+
+    Yields
+    ------
+    asked : int array (A,)
+        Rows that ask, in blocks that keep A x N bounded.
+    ranking : int array (A, N - 1)
+        The other rows in the order of their cosine to the asked one.
+    """
+    vectors = normalize(np.asarray(embedding, dtype=np.float32))
     queries = np.arange(len(vectors))
     if len(queries) > max_queries:
         queries = np.random.default_rng(seed).choice(queries, max_queries, replace=False)
-    scores = np.full((2, len(queries), labels.shape[1]), np.nan)  # MAP@R, recall@1
     for rows in gen_batches(len(queries), max(1, BLOCK // max(1, len(vectors)))):
         asked = queries[rows]
-        ranking = _ranking(vectors, asked, others[asked].max())  # (rows, R max)
-        for l in range(labels.shape[1]):
-            hits = codes[ranking, l] == codes[asked, l][:, None]
-            scores[:, rows, l] = _scores(hits, others[asked, l])
-    return [[_mean(level) for level in score.T] for score in scores]
+        similarities = vectors[asked] @ vectors.T  # (A, N)
+        similarities[np.arange(len(asked)), asked] = -np.inf
+        yield asked, np.argsort(-similarities, axis=1)[:, :-1]
 
 
 def silhouette(embedding, labels, max_samples=MAX_QUERIES, seed=0):
     """Mean silhouette by cosine distance, in [-1, 1], as scikit-learn computes it.
 
     Above `max_samples` samples it is that of a seeded sample of so many. None where it is not
-    defined: with one class, or with no class of more than one sample.
+    defined: with one class, or with no class of more than one sample. Samples of unknown class
+    (-1) are left out.
     """
-    embedding, labels = np.asarray(embedding), np.asarray(labels)
+    embedding, labels = known_samples(labels, embedding)
     if len(labels) > max_samples:
         rows = np.random.default_rng(seed).choice(len(labels), max_samples, replace=False)
         embedding, labels = embedding[rows], labels[rows]
@@ -66,11 +99,10 @@ def silhouette(embedding, labels, max_samples=MAX_QUERIES, seed=0):
     return float(silhouette_score(embedding, labels, metric="cosine"))
 
 
-def _ranking(vectors, asked, length):
-    """The `length` rows nearest to each asked one, itself left out, nearest first."""
-    similarities = vectors[asked] @ vectors.T  # (A, N)
-    similarities[np.arange(len(asked)), asked] = -np.inf
-    return np.argsort(-similarities, axis=1)[:, :length]
+def mean(values):
+    """Mean of the values that are defined, None if there is none."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else None
 
 
 def _scores(hits, n_others):
@@ -83,9 +115,3 @@ def _scores(hits, n_others):
     scores[0, found] = (precision * hits).sum(axis=1)[found] / n_others[found]
     scores[1, found] = hits[found, :1].any(axis=1)
     return scores
-
-
-def _mean(values):
-    """Mean of the values that are defined, None if there is none."""
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else None

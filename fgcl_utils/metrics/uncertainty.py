@@ -1,8 +1,9 @@
-"""How sure: intervals over test samples, and paired tests between methods on the same samples.
+"""How sure: intervals over test samples or seeds, and paired tests between methods.
 
 Photos of one observation are not independent. With `groups` whole observations are resampled (the
-cluster bootstrap), and intervals become as wide as they should be. All of it covers the choice of
-test samples; the seed of the training is covered by training with several.
+cluster bootstrap), and intervals become as wide as they should be. These cover the choice of test
+samples. The seed of the training is covered by training with several: `mean_interval`,
+`relative_change` and `share_of_possible` take a value a seed.
 """
 
 from itertools import combinations
@@ -53,6 +54,90 @@ def mean_interval(values, confidence=0.95):
         return mean, np.nan, np.nan
     reach = stats.t.ppf((1 + confidence) / 2, len(values) - 1) * stats.sem(values)
     return mean, float(mean - reach), float(mean + reach)
+
+
+def relative_change(ce, method, confidence=0.95):
+    """Change from CE's mean over seeds to a method's, as a fraction of CE's, and its interval.
+
+    Parameters
+    ----------
+    ce, method : float array (S,)
+        A measure of every run, such as its outliers; runs of the same seed in the same place.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    change, low, high : float or None
+        -0.7 is 70 % less. The interval is None with one seed, all is None where CE's mean is 0;
+        see `ratio_interval`.
+    """
+    ce, method = _by_seed(ce, method)
+    return ratio_interval(method - ce, ce, confidence)
+
+
+def share_of_possible(ce, method, floor, confidence=0.95):
+    """Share of the possible reduction that a method reaches, over seeds, and its interval.
+
+    (CE - method) / (CE - floor), from the means over seeds. The floor is what training with the
+    coarse labels alone leaves, the least that the labels allow: 1 is all that is possible, 0
+    nothing, and more than 1 is below the floor.
+
+    Parameters
+    ----------
+    ce, method, floor : float array (S,)
+        A measure of every run, such as its outliers; runs of the same seed in the same place.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    share, low, high : float or None
+        The interval is None with one seed, or where the seeds do not tell CE from the floor; all
+        is None where the floor's mean is not below CE's. See `ratio_interval`.
+    """
+    ce, method, floor = _by_seed(ce, method, floor)
+    if floor.mean() >= ce.mean():
+        return None, None, None
+    return ratio_interval(ce - method, ce - floor, confidence)
+
+
+def ratio_interval(above, below, confidence=0.95):
+    """Ratio of two means over the same runs, and its interval by Fieller's theorem.
+
+    The interval holds every ratio r at which a t-test over the runs does not reject that
+    above - r · below has mean 0. It is exact if these differences are normal, uses that what
+    happens to both in a run cancels, and is right for three runs already: a bootstrap of so few
+    is too narrow, and a mean of their ratios is pulled by the run with the smallest `below`.
+    Fieller, "Some problems in interval estimation", JRSS B, 1954.
+
+    Parameters
+    ----------
+    above, below : float array (S,)
+        One value a run, in the same order.
+    confidence : float
+        In (0, 1).
+
+    Returns
+    -------
+    ratio, low, high : float or None
+        The interval is None with one run, or where it has no ends because the mean of `below`
+        could be 0; the ratio, too, where that mean is 0.
+    """
+    above, below = _by_seed(above, below)
+    a, b, n = above.mean(), below.mean(), len(above)
+    if b == 0:
+        return None, None, None
+    if n < 2:
+        return float(a / b), None, None
+    squared_t = stats.t.ppf((1 + confidence) / 2, n - 1) ** 2
+    (aa, ab), (_, bb) = squared_t / n * np.cov(above, below)
+    # (a - r b)² <= aa - 2 r ab + r² bb, a parabola in r.
+    curvature, middle, end = b**2 - bb, a * b - ab, a**2 - aa
+    if curvature <= 0:
+        return float(a / b), None, None
+    reach = np.sqrt(max(0, middle**2 - curvature * end))
+    return float(a / b), float((middle - reach) / curvature), float((middle + reach) / curvature)
 
 
 def mcnemar(a, b):
@@ -161,6 +246,18 @@ def _group_codes(groups, n):
     missing = codes < 0
     codes[missing] = len(names) + np.arange(missing.sum())
     return codes
+
+
+def _by_seed(*runs):
+    """Measures of runs as float64 arrays (S,), if there are as many of each."""
+    runs = [np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in runs]
+    sizes = [values.shape for values in runs]
+    if len(set(sizes)) > 1 or runs[0].ndim != 1 or not len(runs[0]):
+        raise ValueError(
+            f"there are values of shapes {', '.join(map(str, sizes))}: give every method one value "
+            "a seed, for the same seeds in the same order"
+        )
+    return runs
 
 
 def _paired(a, b):
