@@ -155,13 +155,13 @@ def report(samples, failures, sizes, tflops):
     return {"headline": headline, "tables": tables}
 
 
-def main(arguments=None):
+def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--device", type=torch.device, default="cuda", help="cpu only tries it out")
     parser.add_argument("--output", type=Path, default=loss.ROOT / "results" / "loss_cuda.json")
-    arguments = parser.parse_args(arguments)
+    arguments = parser.parse_args()
     began, device = time.perf_counter(), arguments.device
     size = 8192 if device.type == "cuda" else 512
     tflops = {name: product_tflops(dtype, device, size) for name, dtype in DTYPES.items()}

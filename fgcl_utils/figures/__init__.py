@@ -8,37 +8,25 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 `style`           the look that all share, and how Plotly reaches the book
 `photos`          photos in rows
 `data`            the data set and its batches
-`evaluation`      how the methods compare
-`measures`        what the measures are called
-`repeats`         runs that differ in the seed only
-`experiments`     recorded results: what soft positives cost, and when they help
+`epochs`          what happens while a method learns
+`measures`        what the measures are called, and their values in words
+`tables`          the methods side by side, in numbers
+`rates`           the same as dots: every seed, every reading
+`errors`          what is taken for what, and how surely
+`tradeoff`        outliers against species accuracy
+`gains`           when soft positives help, dial by dial
 `maps`            the test photos in the plane
 ================  ============================================================================
 """
 
 from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
-from fgcl_utils.figures.evaluation import (
-    PAPER_OUTLIERS,
-    PAPER_TEST_PHOTOS,
-    comparison_table,
-    confusion_heatmap,
-    mistakes,
-    outlier_readings,
-    p_text,
-    reliability,
-    results_table,
-    training_curves,
-)
-from fgcl_utils.figures.experiments import gain_curves, gain_map, pareto
+from fgcl_utils.figures.epochs import training_curves
+from fgcl_utils.figures.errors import confusion_heatmap, mistakes, reliability
+from fgcl_utils.figures.gains import gain_curves, gain_map
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
+from fgcl_utils.figures.measures import mean_texts
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
-from fgcl_utils.figures.repeats import (
-    mean_texts,
-    measures_table,
-    recorded_measures,
-    recorded_seeds,
-    seeds,
-)
+from fgcl_utils.figures.rates import outlier_readings, recorded_seeds, seeds
 from fgcl_utils.figures.style import (
     METHOD_NAMES,
     OKABE_ITO,
@@ -47,6 +35,16 @@ from fgcl_utils.figures.style import (
     to_html,
     use_book_renderer,
 )
+from fgcl_utils.figures.tables import (
+    PAPER_OUTLIERS,
+    PAPER_TEST_PHOTOS,
+    comparison_table,
+    measures_table,
+    p_text,
+    recorded_measures,
+    results_table,
+)
+from fgcl_utils.figures.tradeoff import pareto
 
 __all__ = [
     "METHOD_NAMES",

@@ -1,11 +1,17 @@
-"""What the measures of metrics.json are called, in which space they are taken, and what is good.
+"""What the measures of metrics.json are called, where they are taken, what is good, how they read.
 
 `metrics.evaluate` puts a name together from a level, what is measured, "_encoder" if in the
 encoder's features, and "_test_centroids" if not against centroids from train; so does `MEASURES`.
 """
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
+
+import pandas as pd
+
+from fgcl_utils.figures.style import in_order
+from fgcl_utils.metrics import mean_interval
 
 SPACES = {  # where a measure is taken: as a heading says it
     "embedding": "in the embedding",
@@ -74,3 +80,29 @@ def _all_measures() -> dict[str, Measure]:
 # Key in metrics.json: how it is shown, in the order of a table. Counts, intervals and what
 # describes the run (n_test, seconds) are not among them.
 MEASURES = _all_measures()
+
+
+def mean_texts(table: pd.DataFrame, name: str) -> dict[str, str]:
+    """A measure of every method in words, such as {"ce": "17.5 ± 3.9%"}.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a run: method and the measure, as in metrics.json.
+    name : str
+        Its column.
+    """
+    texts = {}
+    for method in in_order(table["method"]):
+        mean, _, high = mean_interval(table.loc[table["method"] == method, name].dropna())
+        texts[method] = MEASURES[name].text(mean, high - mean)
+    return texts
+
+
+def recorded_runs(result: Mapping, split: str) -> pd.DataFrame:
+    """The runs without overrides, a row each: method, seed and measures."""
+    return pd.DataFrame(
+        {"method": run["method"], "seed": run["seed"]} | run[split]
+        for run in result["runs"]
+        if not run["overrides"]
+    )

@@ -7,15 +7,13 @@ Names come from the user's files. They are shown as text, never read as HTML, Ma
 import functools
 import html
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
-import pandas as pd
 import plotly.graph_objects as go
 import plotly.io as pio
 from matplotlib.figure import Figure
-from pandas.io.formats.style import Styler
 from plotly.io.base_renderers import PlotlyRenderer
 
 # Okabe & Ito (2008), "Color universal design": told apart with any colour vision. Black is left
@@ -97,9 +95,6 @@ pio.templates["fgcl"] = _template()
 # plotly.js 4 offers to upload every figure to a server; ours leave nobody's machine.
 CONFIG = {"displaylogo": False, "showSendToCloud": False}
 
-# Of tables with intervals: a number stays in one line, the table scrolls instead.
-NO_WRAP = [{"selector": "td, tbody th", "props": "white-space: nowrap"}]
-
 
 class BookRenderer(PlotlyRenderer):
     """Plotly's own mimetype, for JupyterLab, beside plain HTML, for the book.
@@ -129,33 +124,6 @@ def to_html(figure: go.Figure | dict, post_script: str | None = None) -> str:
         full_html=False,
         validate=False,
         post_script=post_script,
-    )
-
-
-def headed_table(parts: Mapping[str, pd.DataFrame]) -> Styler:
-    """Tables of text with the same columns, below each other, each under its name.
-
-    The rows of the Styler's `.data` are indexed by part and row name; the row that holds a part's
-    heading has the part's name twice.
-    """
-    with_headings = {
-        name: pd.concat([pd.DataFrame("", index=[name], columns=part.columns), part])
-        for name, part in parts.items()
-    }
-    table = pd.concat(with_headings)
-    headings = [
-        {"selector": f"tbody th.row{k}", "props": "font-weight: bold; padding-top: 0.8rem"}
-        for k, (part, row) in enumerate(table.index)
-        if part == row
-    ]
-    return (
-        table.style.hide(axis="index", level=0)
-        .format_index(escape="html")
-        .format_index(escape="html", axis=1)
-        .set_table_styles(
-            [*NO_WRAP, {"selector": "tbody th", "props": "font-weight: normal"}, *headings]
-        )
-        .set_table_attributes('class="dataframe"')
     )
 
 

@@ -1,39 +1,15 @@
-"""Runs that differ in the seed only: every one of them, their mean, and how sure it is."""
+"""Measures as dots with their intervals: every seed, every reading."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from pandas.io.formats.style import Styler
 from plotly.subplots import make_subplots
 
-from fgcl_utils.figures.measures import MEASURES, SPACES, Measure
-from fgcl_utils.figures.style import (
-    GREY,
-    METHOD_NAMES,
-    headed_table,
-    in_order,
-    method_styles,
-    plain,
-)
+from fgcl_utils.figures.measures import MEASURES, Measure, recorded_runs
+from fgcl_utils.figures.style import GREY, METHOD_NAMES, in_order, method_styles, plain
 from fgcl_utils.metrics import mean_interval
-
-
-def mean_texts(table: pd.DataFrame, name: str) -> dict[str, str]:
-    """A measure of every method in words, such as {"ce": "17.5 ± 3.9%"}.
-
-    Parameters
-    ----------
-    table : DataFrame
-        One row a run: method and the measure, as in metrics.json.
-    name : str
-        Its column.
-    """
-    texts = {}
-    for method in in_order(table["method"]):
-        mean, _, high = mean_interval(table.loc[table["method"] == method, name].dropna())
-        texts[method] = MEASURES[name].text(mean, high - mean)
-    return texts
 
 
 def seeds(
@@ -90,21 +66,7 @@ def recorded_seeds(
     split: str = "test",
 ) -> go.Figure:
     """`seeds` of a study's usual settings, from the content of results/<study>.json."""
-    return seeds(_recorded_runs(result, split), measures)
-
-
-def recorded_measures(result: Mapping, split: str = "test") -> Styler:
-    """`measures_table` of a study's usual settings, from the content of results/<study>.json."""
-    return measures_table(_recorded_runs(result, split))
-
-
-def _recorded_runs(result: Mapping, split: str) -> pd.DataFrame:
-    """The runs without overrides, a row each: method, seed and measures."""
-    return pd.DataFrame(
-        {"method": run["method"], "seed": run["seed"]} | run[split]
-        for run in result["runs"]
-        if not run["overrides"]
-    )
+    return seeds(recorded_runs(result, split), measures)
 
 
 def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scatter]:
@@ -150,30 +112,51 @@ def _over_photos(runs: pd.DataFrame, name: str) -> dict | None:
     return {"array": [high - value], "arrayminus": [value - low], "thickness": 1.5, "width": 4}
 
 
-def measures_table(table: pd.DataFrame) -> Styler:
-    """All measures of all methods, by the space they are taken in; the best of a row in bold.
+# The paper leaves open in which space and against whose centroids it counts.
+_READINGS = {  # ending of the measure's name: what it means
+    "": "embedding<br>train<br>centroids",
+    "_test_centroids": "embedding<br>test<br>centroids",
+    "_encoder": "encoder<br>train<br>centroids",
+    "_encoder_test_centroids": "encoder<br>test<br>centroids",
+}
+
+
+def outlier_readings(evaluation: Mapping) -> go.Figure:
+    """The genus outlier rate of each method under every reading of the paper's measure.
 
     Parameters
     ----------
-    table : DataFrame
-        One row a run: method, seed and measures as in metrics.json. Of several seeds, the mean
-        stands there with the half-width of its 95 % interval.
+    evaluation : mapping
+        As in evaluation.json, {"methods": {"ce": {…}, …}}, each method with the measures of
+        `metrics.evaluate`: genus_outlier_rate and the same with _encoder, _test_centroids or both;
+        where a measure has an _interval (low, high), it is drawn.
     """
-    names = {method: METHOD_NAMES.get(method, method) for method in in_order(table["method"])}
-    parts, best = {}, []
-    for key, m in MEASURES.items():
-        if key not in table or table[key].isna().all():
-            continue
-        part, row = SPACES[m.space], f"{m.name} {m.better}"
-        parts.setdefault(part, {})[row] = mean_texts(table, key)
-        means = table.groupby("method")[key].mean().dropna()
-        if len(means) > 1:
-            is_best = means == (means.max() if m.better == "↑" else means.min())
-            best += [((part, row), names[method]) for method in means.index[is_best]]
-    styler = headed_table(
-        {part: pd.DataFrame(rows).T.rename(columns=names) for part, rows in parts.items()}
-    )
-    bold = pd.DataFrame("", *styler.data.axes)
-    for place in best:
-        bold.loc[place] = "font-weight: bold"
-    return styler.apply(lambda _: bold, axis=None)
+    methods = evaluation["methods"]
+    styles = method_styles(methods)
+    # Dots of one reading stand side by side: a numeric axis, labelled by hand.
+    offsets = np.linspace(-0.2, 0.2, len(methods))
+    figure = go.Figure()
+    for (method, style), offset in zip(styles.items(), offsets, strict=True):
+        measures = methods[method]
+        keys = [f"genus_outlier_rate{ending}" for ending in _READINGS]
+        rates = np.array([measures.get(key, np.nan) for key in keys])  # NaN is not drawn
+        ends = np.array([measures.get(f"{key}_interval", (np.nan, np.nan)) for key in keys])
+        name = plain(METHOD_NAMES.get(method, method))
+        figure.add_scatter(
+            x=np.arange(len(keys)) + offset,
+            y=rates,
+            error_y={"array": ends[:, 1] - rates, "arrayminus": rates - ends[:, 0]},
+            name=name,
+            mode="markers",
+            marker={"color": style.color, "symbol": style.symbol, "size": 11},
+            text=["" if np.isnan(low) else f" ({low:.1%} to {high:.1%})" for low, high in ends],
+            hovertemplate=f"{name}: %{{y:.1%}}%{{text}}<extra></extra>",
+        )
+    # The legend goes above: how tall the labels below are depends on the width of the page.
+    figure.update_layout(template="fgcl", legend={"y": 1.02, "yanchor": "bottom"})
+    figure.update_xaxes(
+        tickvals=list(range(len(_READINGS))), ticktext=list(_READINGS.values()),
+        range=(-0.5, len(_READINGS) - 0.5), showgrid=False, tickangle=0,
+    )  # fmt: skip
+    figure.update_yaxes(title="genus outlier rate", tickformat="~%", rangemode="tozero")
+    return figure

@@ -1,0 +1,154 @@
+"""What is taken for what, how far off that is, and how sure a classifier was."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import seaborn as sns
+from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
+
+from fgcl_utils.figures.style import (
+    GREY,
+    METHOD_NAMES,
+    OKABE_ITO,
+    WIDTH,
+    genus_styles,
+    in_order,
+    no_math,
+    plain,
+    print_like,
+)
+
+
+def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.Figure:
+    """How far off the mistakes of each method are, as shares of the samples.
+
+    Parameters
+    ----------
+    distances : mapping of method to int (N,)
+        `metrics.taxonomic_distance` between each sample and what it was taken for.
+    levels : sequence of L str
+        Names of the label levels, finest first.
+    """
+    names = [f"right {levels[0]}"]
+    names += [f"wrong {low}, right {high}" for low, high in pairwise(levels)]
+    names += [f"wrong {levels[-1]}"]
+    methods = in_order(distances)[::-1]  # bars are drawn from below
+    shares = np.array(
+        [np.bincount(distances[m], minlength=len(names)) / len(distances[m]) for m in methods]
+    )  # (methods, L + 1)
+    figure = go.Figure()
+    colors = ["#D0D5DA", *(OKABE_ITO[k] for k in (5, 1, 3, 4))]  # the farther off, the warmer
+    for name, share, color in zip(
+        names, shares.T, [*colors[: len(levels)], colors[3]], strict=True
+    ):
+        figure.add_bar(
+            y=[plain(METHOD_NAMES.get(method, method)) for method in methods],
+            x=share,
+            orientation="h",
+            name=plain(name),
+            marker={"color": color},
+            text=[f"{value:.1%}" for value in share],
+            # The last share, in which the methods differ most, is often too narrow for its number.
+            textposition="outside" if name == names[-1] else "inside",
+            insidetextanchor="middle",
+            insidetextfont={"color": "#222222"},
+            textangle=0,
+            hovertemplate=f"{plain(name)}: %{{x:.1%}}<extra></extra>",
+        )
+    figure.update_layout(
+        template="fgcl", barmode="stack", bargap=0.3, height=150 + 50 * len(methods),
+        legend={"traceorder": "normal", "y": 1.02, "yanchor": "bottom"},
+    )  # fmt: skip
+    figure.update_xaxes(tickformat="~%", range=(0, 1.1), title="share of the test photos")
+    figure.update_yaxes(showgrid=False, ticks="")
+    return figure
+
+
+@print_like
+def confusion_heatmap(matrix: np.ndarray, names: Sequence[str]) -> Figure:
+    """Which genus is taken for which.
+
+    Parameters
+    ----------
+    matrix : int (G, G)
+        Test samples of the row's genus whose nearest centroid is the column's.
+    names : sequence of G str
+    """
+    matrix = np.asarray(matrix)
+    if matrix.shape != (len(names), len(names)):
+        raise ValueError(
+            f"confusion_heatmap: a square matrix for {len(names)} names expected, "
+            f"got {matrix.shape}"
+        )
+    # Shares of a row, or the large genera would hide what happens to the small ones.
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    ticks = [no_math(name) for name in names]
+    few = len(names) <= 15
+    fig, ax = plt.subplots(figsize=(WIDTH, min(1.4 + 0.5 * len(names), WIDTH)))
+    sns.heatmap(
+        shares, ax=ax, vmin=0, vmax=1, cmap="Blues", linewidths=0.5 if few else 0,
+        annot=matrix if few else None, fmt="d" if few else "", xticklabels=ticks,
+        yticklabels=ticks, cbar_kws={"label": "share of the genus's test photos"},
+    )  # fmt: skip
+    ax.set(xlabel="genus of the nearest centroid", ylabel="true genus")
+    ax.tick_params(length=0)
+    ax.tick_params(axis="y", rotation=0)
+    return fig
+
+
+def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
+    """How often a classifier is right, against how sure it says it is.
+
+    Parameters
+    ----------
+    bins : mapping of str to DataFrame
+        A curve each, such as before and after temperature scaling; tables as from
+        `metrics.reliability`: low, high, n, confidence and accuracy (NaN in an empty bin).
+    """
+    figure = make_subplots(
+        2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.05
+    )  # fmt: skip
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", hoverinfo="skip", name="calibrated",
+        line={"color": GREY, "width": 1, "dash": "dash"}, row=1, col=1,
+    )  # fmt: skip
+    for (name, table), style in zip(bins.items(), genus_styles(bins).values(), strict=True):
+        filled = table[table["n"] > 0]
+        name = plain(name)
+        figure.add_scatter(
+            x=filled["confidence"],
+            y=filled["accuracy"],
+            name=name,
+            legendgroup=name,
+            mode="lines+markers",
+            line={"color": style.color, "width": 2},
+            marker={"symbol": style.symbol, "size": 8},
+            customdata=filled["n"],
+            hovertemplate=f"{name}: %{{y:.1%}} right at %{{x:.1%}} sure, %{{customdata:,}} photos"
+            "<extra></extra>",
+            row=1,
+            col=1,
+        )
+        figure.add_bar(
+            x=(table["low"] + table["high"]) / 2,
+            y=table["n"],
+            name=name,
+            legendgroup=name,
+            showlegend=False,
+            marker={"color": style.color},
+            hovertemplate=f"{name}: %{{y:,}} photos<extra></extra>",
+            row=2,
+            col=1,
+        )
+    figure.update_layout(template="fgcl", height=470, bargap=0.15)
+    figure.update_xaxes(tickformat="~%", range=(-0.01, 1.01))
+    figure.update_xaxes(title="confidence in the predicted species", row=2)
+    # A little more than 0 to 1, or points at the ends would be cut.
+    figure.update_yaxes(title="share right", tickformat="~%", range=(-0.03, 1.03), row=1)
+    figure.update_yaxes(title="photos", row=2)
+    return figure
