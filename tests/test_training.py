@@ -41,11 +41,11 @@ def test_a_run_folder_holds_what_the_study_reads(root, settings, method):
     np.testing.assert_array_equal(embeddings["test_index"], test)
     assert embeddings["train"].dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(embeddings["test"], axis=1), 1, rtol=1e-5)
-    assert embeddings["test"].shape[1] == (256 if method == "ce" else 16)
+    assert embeddings["test"].shape[1] == (16 if METHODS[method].has_head else 256)
     assert embeddings["test_encoder"].shape == (len(test), 256)
     assert measures["n_test"] == len(test)
     assert {name for name in embeddings if name.endswith("_logits")} == (
-        {"val_logits", "test_logits"} if method == "ce" else set()
+        {"val_logits", "test_logits"} if method in ("ce", "ce_head", "ce_levels") else set()
     )
     if method == "ce":
         logits = embeddings["test_logits"]
