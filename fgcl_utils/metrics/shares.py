@@ -112,7 +112,7 @@ def at_shares(blocks, block_dims, shares):
     Parameters
     ----------
     blocks : float array (N, D)
-        The unit blocks z₁, ..., z_L side by side, as a run stores them.
+        The blocks z₁, ..., z_L side by side, at any length: a run stores them at equal shares.
     block_dims : sequence of L int
         Their dimensions, with sum D.
     shares : sequence of L float
@@ -127,7 +127,9 @@ def at_shares(blocks, block_dims, shares):
             f"blocks of {', '.join(map(str, block_dims))} dimensions and {len(shares)} shares do "
             f"not fit vectors of {blocks.shape[1]} dimensions"
         )
-    return blocks * np.repeat(np.sqrt(shares), block_dims).astype(blocks.dtype)
+    parts = np.split(blocks, np.cumsum(block_dims)[:-1], axis=1)
+    parts = [np.sqrt(w) * unit(part) for w, part in zip(shares, parts, strict=True)]
+    return np.concatenate(parts, axis=1).astype(blocks.dtype)
 
 
 def share_grid(n_levels):
