@@ -46,7 +46,13 @@ from fgcl_utils.metrics.mistakes import (
     taxonomic_distance,
 )
 from fgcl_utils.metrics.open_set import auroc, fpr95
-from fgcl_utils.metrics.shares import at_shares, choose_shares, share_curve, share_grid
+from fgcl_utils.metrics.shares import (
+    at_shares,
+    choose_shares,
+    share_curve,
+    share_grid,
+    share_line,
+)
 from fgcl_utils.metrics.structure import retrieval, silhouette
 from fgcl_utils.metrics.uncertainty import (
     bootstrap_interval,
@@ -93,6 +99,7 @@ __all__ = [
     "retrieval",
     "share_curve",
     "share_grid",
+    "share_line",
     "share_of_possible",
     "silhouette",
     "taxonomic_distance",

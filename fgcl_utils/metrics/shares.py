@@ -132,6 +132,30 @@ def at_shares(blocks, block_dims, shares):
     return np.concatenate(parts, axis=1).astype(blocks.dtype)
 
 
+def share_line(measures, levels, split="test"):
+    """What a run in level blocks gives as its coarser levels count for more.
+
+    Parameters
+    ----------
+    measures : dict
+        Of a run, as in metrics.json; has ``share_curves``, a `share_curve` a split.
+    levels : sequence of str
+    split : {"test", "val"}
+
+    Returns
+    -------
+    shares, outlier_rates, accuracies : lists of float
+        Of all coarser levels together, which share evenly; at the second level; at the finest.
+    """
+    curve = pd.DataFrame(measures["share_curves"][split])
+    finest, second = levels[:2]
+    coarser = curve[[f"{level}_share" for level in levels[1:]]]
+    even = coarser.sub(coarser.iloc[:, 0], axis=0).abs().max(axis=1) < 1e-9
+    shares = coarser[even].sum(axis=1).round(9)
+    rates = 1 - curve.loc[even, f"{second}_accuracy"]
+    return shares.tolist(), rates.tolist(), curve.loc[even, f"{finest}_accuracy"].tolist()
+
+
 def share_grid(n_levels):
     """Choices of shares, float (G, n_levels): even steps over all, the finest at least 0.1.
 

@@ -10,14 +10,7 @@ from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings
 from fgcl_utils.study.plan import base, slug
 
-# Of the tables: the measure and its heading.
-_COLUMNS = {
-    "genus_outlier_rate": "rate",
-    "species_accuracy": "species accuracy",
-    "classifier_accuracy": "of the classifier",
-    "open_set_auroc": "AUROC, unseen",
-    "open_set_fpr95": "FPR95, unseen",
-}
+FLOOR = "coarse_only"
 
 
 def summarise(spec, jobs, parameters=None):
@@ -29,9 +22,13 @@ def summarise(spec, jobs, parameters=None):
         ``groups``: a dict from slug to method, overrides, seeds, and for val and test every
         measure's mean over seeds with its 95 % interval (Student's t; None with one seed);
         ``vs_ce``: the same of the difference from CE on test photos, seed by seed; ``change``: by
-        which share genus outliers rise or fall against CE with the same seeds. ``runs``: every
-        run. ``tables`` for the book, ``settings`` and ``provenance``.
+        which share the outliers of the second level rise or fall against CE with the same seeds,
+        and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
+        ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
+        `metrics.share_line` has them, and the ``chosen`` shares of the coarser levels. ``runs``:
+        every run. ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
     """
+    levels = base(spec, parameters).levels
     done = [job for job in jobs if job.is_finished]
     ce_reads = Settings().identity("ce")
     rows = [_row(job) for job in done]
@@ -41,28 +38,38 @@ def summarise(spec, jobs, parameters=None):
             continue
         of_group = [row for row in rows if row["group"] == job.group]
         read_by_ce = {k: v for k, v in job.overrides.items() if k.partition(".")[0] in ce_reads}
-        of_ce = [row for row in rows if row["group"] == slug("ce", read_by_ce)]
+        of_ce, of_floor = (
+            [row for row in rows if row["group"] == slug(method, read_by_ce)]
+            for method in ("ce", FLOOR)
+        )
+        outliers = "".join(f"{level}_outliers" for level in levels[1:2])
         groups[job.group] = {
             "method": job.method,
             "label": _label(job),
             "overrides": job.overrides,
             "seeds": [row["seed"] for row in of_group],
-            "change": {split: _change(of_group, of_ce, split) for split in ("val", "test")},
+            **_ratios("change", metrics.relative_change, outliers, of_ce, of_group),
+            **_ratios(
+                "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
+            ),
             "vs_ce": _means(_differences(of_group, of_ce, "test")),
         } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
     settings = dataclasses.asdict(base(spec, parameters))
     # Where files lie on this machine is nobody's business.
-    settings |= {"data_root": None, "weights": Path(settings["weights"]).name}
+    settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
+    settings |= {"data_root": None}
     return {
         "title": spec["title"],
+        "levels": list(levels),
         "headline": {
             "n_runs": len(rows),
             "n_seeds": len({row["seed"] for row in rows}),
             "default": "hcl",
         },
-        "tables": {split: _table(groups, split) for split in ("val", "test")},
+        "tables": {split: _table(groups, split, levels) for split in ("val", "test")},
+        **_lines(rows),
         "groups": groups,
-        "runs": rows,
+        "runs": [{k: v for k, v in row.items() if k != "lines"} for row in rows],
         "settings": settings,
         "provenance": provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
@@ -72,7 +79,11 @@ def _row(job):
     config = read_json(job.folder / "config.json")
     test = read_json(job.folder / "metrics.json")
     made = config["provenance"]
-    return {
+    blocks = {}
+    if "shares" in test:
+        line = {s: metrics.share_line(test, job.settings.levels, s) for s in test["share_curves"]}
+        blocks = {"shares": test["shares"], "lines": line}
+    return blocks | {
         "group": job.group,
         "method": job.method,
         "seed": job.settings.seed,
@@ -118,14 +129,32 @@ def _differences(rows, ce_rows, split):
     ]
 
 
-def _change(rows, ce_rows, split):
-    """Share by which the outliers differ from CE's, both with the seeds they have in common."""
-    common = {row["seed"] for row in rows} & {row["seed"] for row in ce_rows}
-    ours, theirs = (
-        sum(row[split].get("genus_outliers", 0) for row in either if row["seed"] in common)
-        for either in (rows, ce_rows)
-    )
-    return ours / theirs - 1 if theirs else None
+def _ratios(name, ratio, measure, *groups):
+    """`ratio` of the runs of several groups with the seeds they share, for val and test."""
+    by_seed = [{row["seed"]: row for row in group} for group in groups]
+    seeds = sorted(set.intersection(*map(set, by_seed)))
+    values, intervals = {}, {}
+    for split in ("val", "test"):
+        measured = [[rows[s][split].get(measure) for s in seeds] for rows in by_seed]
+        whole = seeds and not any(None in of_group for of_group in measured)
+        values[split], *ends = ratio(*measured) if whole else (None, None, None)
+        intervals[split] = ends
+    return {name: values, f"{name}_interval": intervals}
+
+
+def _lines(rows):
+    """Of level blocks with the plain settings: every seed's curve over shares, and its choice."""
+    of_blocks = [row for row in rows if "lines" in row and not row["overrides"]]
+    if not of_blocks:
+        return {}
+    method = of_blocks[0]["method"]
+    return {
+        "lines": {
+            split: {method: [row["lines"][split] for row in of_blocks if split in row["lines"]]}
+            for split in ("val", "test")
+        },
+        "chosen": {method: [round(sum(row["shares"][1:]), 6) for row in of_blocks]},
+    }
 
 
 def _label(job):
@@ -134,28 +163,37 @@ def _label(job):
     return ", ".join([name, *differences])
 
 
-def _table(groups, split):
+def _table(groups, split, levels):
     """The main measures as texts, a row a group; columns that no group has are left out."""
     measured = [group for group in groups.values() if group[split]]
     several = max((len(group["seeds"]) for group in measured), default=1) > 1
+    columns = {
+        **{f"{level}_outlier_rate": "rate" for level in levels[1:2]},
+        f"{levels[0]}_accuracy": f"{levels[0]} accuracy",
+        "classifier_accuracy": "of the classifier",
+        "open_set_auroc": "AUROC, unseen",
+        "open_set_fpr95": "FPR95, unseen",
+    }
     shown = {
         name: heading
-        for name, heading in _COLUMNS.items()
+        for name, heading in columns.items()
         if any(name in group[split] for group in measured)
     }
+    counts = {f"{level}_outliers": f"{level} outliers" for level in levels[1:2]}
+    digits = 1 if several else None
     rows = [
         [
             group["label"],
             *([len(group["seeds"])] if several else []),
-            round(group[split]["genus_outliers"]["mean"], 1 if several else None),
+            *(round(group[split][name]["mean"], digits) for name in counts),
             *(_percent(**group[split][name]) if name in group[split] else "" for name in shown),
         ]
         for group in measured
     ]
     photos = {"val": "Validation", "test": "Test"}[split]
     how = "mean over seeds ± half of its 95 % interval" if several else "one seed"
-    columns = ["runs", *(["seeds"] if several else []), "genus outliers", *shown.values()]
-    return {"columns": columns, "rows": rows, "caption": f"{photos} photos, {how}."}
+    headings = ["runs", *(["seeds"] if several else []), *counts.values(), *shown.values()]
+    return {"columns": headings, "rows": rows, "caption": f"{photos} photos, {how}."}
 
 
 def _percent(mean, low, high):
