@@ -112,7 +112,8 @@ def _job(profile, method, values, seed):
         for name in sorted(_flat(changed))
         if name in taken and usual.get(name) != taken[name]
     }
-    run_name = ".".join([profile.run_name, *(f"{k}-{v}" for k, v in overrides.items())])
+    names = [f"{name}-{_in_a_name(value)}" for name, value in overrides.items()]
+    run_name = ".".join([profile.run_name, *names])
     return Job(method, overrides, dataclasses.replace(settings, run_name=run_name))
 
 
@@ -140,8 +141,14 @@ def _flat(values):
 
 def slug(method, overrides):
     """Name of a group of runs, without dots, so that a dotted path can name what is inside."""
-    parts = [method, *(f"{name}-{value}" for name, value in overrides.items())]
+    parts = [method, *(f"{name}-{_in_a_name(value)}" for name, value in overrides.items())]
     return "_".join(parts).replace(".", "_")
+
+
+def _in_a_name(value):
+    """A setting's value as a part of a folder's name: 1.0-0.2 of a list."""
+    text = "-".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return "".join(c if c.isalnum() or c in "-." else "-" for c in text)
 
 
 def described(job):
