@@ -4,19 +4,16 @@
 to 5,000 points, a folder with script shards above. What the page shows as *outlier* and as
 *neighbour* is computed here, in the original space; the map only places the points.
 
-The map is drawn by `explorer.js` itself, in one WebGL context. Plotly's WebGL bundle would do, but
-it builds code from strings, which the page's content-security policy forbids on purpose, holds two
-contexts, and weighs more than everything else in the file.
+The page, in `page/`, draws the map itself, in one WebGL context. Plotly's WebGL bundle would do,
+but it builds code from strings, which the page's content-security policy forbids on purpose, holds
+two contexts, and weighs more than everything else in the file.
 """
 
 import base64
-import hashlib
 import html
 import io
-import json
 import os
 import re
-import string
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,6 +24,7 @@ from PIL import Image
 
 from fgcl_utils import metrics, projection
 from fgcl_utils.datasets import open_rgb
+from fgcl_utils.explorer import page
 from fgcl_utils.files import written_aside
 
 ONE_FILE_POINTS = 5000
@@ -36,7 +34,6 @@ SHARD_SIZE = {"facts": 250, "thumb": 250, "photo": 50}  # points a shard
 BLOCK = 250  # points encoded at a time; a multiple of every shard size
 VECTOR_BYTES = 600_000  # for the vectors in one file that pins' distances are computed from
 LEAST_DIMENSIONS = 48  # of these vectors, however many points there are
-_HERE = Path(__file__).parent
 
 
 class EmbeddingExplorer:
@@ -310,23 +307,8 @@ class EmbeddingExplorer:
             self.unreadable = [name for name, ok in zip(names, readable, strict=True) if not ok]
 
     def _page(self, shards, standalone, kinds):
-        css, js = ((_HERE / f"explorer.{kind}").read_text("utf-8") for kind in ("css", "js"))
-        # Shards beside the page are scripts of its own origin, which for file:// is the scheme.
-        beside = "" if standalone else " 'self' file:"
-        policy = (
-            f"default-src 'none'; script-src {_hash(js)}{beside}; style-src {_hash(css)}; "
-            "img-src blob: data:; connect-src 'none'; base-uri 'none'; form-action 'none'"
-        )
-        template = string.Template((_HERE / "explorer.html").read_text("utf-8"))
-        return template.substitute(
-            policy=policy,
-            title=html.escape(self.title),
-            css=css,
-            js=js,
-            # "<" never appears, so no name can close the block; lone surrogates stay escaped.
-            meta=json.dumps(self._meta(standalone, kinds)).replace("<", "\\u003c"),
-            columns=_base64(self._columns()),
-            shards=shards,
+        return page.written(
+            self.title, self._meta(standalone, kinds), self._columns(), shards, standalone
         )
 
     def _meta(self, standalone, kinds):
@@ -508,10 +490,6 @@ def _inline(records):
 
 def _base64(data):
     return base64.b64encode(data).decode()
-
-
-def _hash(text):
-    return f"'sha256-{_base64(hashlib.sha256(text.encode()).digest())}'"
 
 
 def _write(path, text):

@@ -1,0 +1,55 @@
+// The points where there is no WebGL. A canvas, since thousands of SVG nodes would make it crawl.
+
+import { colourOf } from "./colours.js";
+import { genusOf, n } from "./data.js";
+import { $, el } from "./dom.js";
+import { level, ringed } from "./filters.js";
+import { camera, screenOf } from "./map.js";
+import { symbolOf } from "./palette.js";
+import { cleared, fillPath, strokePath, traceCircle, traceSymbol } from "./pen.js";
+import { theme } from "./theme.js";
+
+export class CanvasPoints {
+  static instead() {
+    const fresh = el("canvas"); // a canvas that has held WebGL gives no other context
+    $("points").replaceWith(fresh);
+    fresh.id = "points";
+    return new CanvasPoints(fresh);
+  }
+
+  constructor(canvas) {
+    this.name = "canvas";
+    this.canvas = canvas;
+  }
+
+  restyle() {
+    const groups = new Map(); // one path for each look; dimmed first, ringed last
+    for (let i = 0; i < n; i++) {
+      if (!level[i]) continue;
+      const layer = level[i] === 1 ? 0 : ringed(i) ? 2 : 1;
+      const key = `${layer} ${layer ? colourOf(i) : ""} ${symbolOf(genusOf[i])}`;
+      if (!groups.has(key)) groups.set(key, { layer, first: i, members: [] });
+      groups.get(key).members.push(i);
+    }
+    this.groups = [...groups.values()].sort((a, b) => a.layer - b.layer);
+  }
+
+  draw() {
+    const context = cleared(this.canvas);
+    const { radius } = camera;
+    for (const { layer, first, members } of this.groups) {
+      const symbol = symbolOf(genusOf[first]);
+      const alpha = layer ? 1 : 0.55;
+      context.beginPath();
+      for (const i of members) {
+        traceSymbol(context, symbol, ...screenOf(i), layer ? radius : radius * 0.62);
+      }
+      if (radius > 2.5) strokePath(context, theme.hex.page, 1.4, alpha);
+      fillPath(context, layer ? colourOf(first) : theme.hex.dim, alpha);
+      if (layer < 2) continue;
+      context.beginPath();
+      for (const i of members) traceCircle(context, ...screenOf(i), radius * 1.5 + 1);
+      strokePath(context, theme.hex.ink, 1.3);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+// The chosen photo: its neighbours are listed, and N and P step from it.
+
+import { showCard } from "./card.js";
+import { genusName, isOutlier, methods, nearestName, speciesName } from "./data.js";
+import { shown } from "./filters.js";
+import { bringIntoView, camera } from "./map.js";
+import { announce } from "./messages.js";
+import { halo } from "./overlay.js";
+import { state, update } from "./state.js";
+import { theme } from "./theme.js";
+
+export function choose(i) {
+  update({ chosen: i });
+  if (i >= 0) announce(describe(i));
+}
+
+export function step(direction) {
+  const list = state.selection.length ? state.selection : shown();
+  if (!list.length) return;
+  const place = list.indexOf(state.chosen);
+  const next = place < 0 ? (direction > 0 ? 0 : list.length - 1) : place + direction;
+  const i = list[(next + list.length) % list.length];
+  choose(i);
+  bringIntoView(i);
+  showCard(i);
+}
+
+export function describe(i) {
+  const { name } = methods[state.method];
+  const near = nearestName(i, state.method);
+  const outlier = isOutlier(i, state.method) ? "outlier" : "no outlier";
+  const place = isOutlier(i, state.method) && near ? `, nearest to ${near}` : "";
+  return `${speciesName(i)}, genus ${genusName(i)}, ${outlier} under ${name}${place}`;
+}
+
+export function drawChosen(context) {
+  if (state.chosen >= 0) halo(context, state.chosen, camera.radius + 5, theme.hex.accent, 3);
+}

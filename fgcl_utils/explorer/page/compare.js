@@ -1,0 +1,130 @@
+// Pinned photos side by side.
+
+import { describe } from "./choice.js";
+import { isOutlier, methods, nearestName, outlierCount, speciesName } from "./data.js";
+import { showDistances } from "./distances.js";
+import { el } from "./dom.js";
+import { factsOf } from "./facts.js";
+import { FILTERS } from "./filters.js";
+import { letter, plural } from "./format.js";
+import { camera, screenOf } from "./map.js";
+import { announce } from "./messages.js";
+import { halo } from "./overlay.js";
+import { fillPath, strokePath, traceCircle } from "./pen.js";
+import { genusLine, photo } from "./photo.js";
+import { state, update } from "./state.js";
+import { theme } from "./theme.js";
+
+export const MOST_PINS = 8;
+
+export function togglePin(i) {
+  const pinned = state.pins.includes(i);
+  if (!pinned && state.pins.length >= MOST_PINS) {
+    announce(`${MOST_PINS} photos are compared at most; unpin one first.`, true);
+    return;
+  }
+  const pins = pinned ? state.pins.filter((pin) => pin !== i) : [...state.pins, i];
+  update({ pins, chosen: i, tab: "compare" });
+  announce(`${pinned ? "Unpinned" : "Pinned"} ${describe(i)}`);
+}
+
+export function showCompare(panel) {
+  const { pins } = state;
+  if (!pins.length) {
+    panel.replaceChildren(
+      el("h2", "Compare photos side by side"),
+      el(
+        "p.soft",
+        "Click points to pin their photos here. Two or more show what each method makes of them.",
+      ),
+      ...suggestion(),
+    );
+    return;
+  }
+  const board = el("div", { id: "distances" });
+  panel.replaceChildren(
+    el(
+      "div.row",
+      el("h2", plural(pins.length, "pinned photo")),
+      el("button", { onclick: () => update({ pins: [] }) }, "Unpin all"),
+    ),
+    el("div.pins", ...pins.map(pinCard)),
+    board,
+  );
+  if (pins.length > 1) showDistances(board, pins);
+  else board.append(el("p.soft", "Pin another photo to compare."));
+}
+
+// A first step for whoever opens the page: photos that one method misplaces and another mends.
+function suggestion() {
+  const worst = outlierCount.indexOf(Math.max(...outlierCount));
+  const best = outlierCount.lastIndexOf(Math.min(...outlierCount));
+  const story = FILTERS.find(({ key }) => key === `mended:${worst}:${best}`);
+  if (!story?.size) return [];
+  const show = () => update({ filter: story.key, tab: "outliers" });
+  return [
+    el(
+      "div.finding",
+      el("p", `${story.size} ${story.label}.`),
+      el("button", { onclick: show }, "Show them"),
+    ),
+  ];
+}
+
+function pinCard(i, place) {
+  const image = el("div.id");
+  factsOf(i).then(({ image: name }) => {
+    image.textContent = name.split("/").at(-1);
+    image.title = name;
+  });
+  const unpin = {
+    "aria-label": `Unpin ${letter(place)}, ${speciesName(i)}`,
+    title: "Unpin",
+    onclick: () => togglePin(i),
+  };
+  const card = el(
+    "article.pin",
+    photo(i, ["thumb", "photo"], el("span.badge", letter(place)), el("button", unpin, "×")),
+    el("div.name", speciesName(i)),
+    genusLine(i),
+    el(
+      "div.verdicts",
+      { title: "Nearest genus centroid under each method" },
+      ...methods.flatMap(({ name }, m) => [el("span.soft", name), verdictOf(i, m)]),
+    ),
+    image,
+  );
+  card.dataset.point = i;
+  return card;
+}
+
+function verdictOf(i, m) {
+  if (!isOutlier(i, m)) return el("span.good", { title: "nearest to its own genus" }, "✓ own");
+  const near = nearestName(i, m);
+  const title = `nearest to ${near ?? "another genus"}`;
+  return el("span.warn", { title }, `◎ ${near ?? "outlier"}`);
+}
+
+export function drawPins(context) {
+  state.pins.forEach((i, place) => drawPin(context, i, letter(place)));
+}
+
+function drawPin(context, i, text) {
+  const [x, y] = screenOf(i);
+  const foot = y - camera.radius - 4;
+  const top = foot - 13;
+  halo(context, i, camera.radius + 4, theme.hex.ink, 2);
+  context.beginPath();
+  context.moveTo(x, foot);
+  context.lineTo(x, top);
+  strokePath(context, theme.hex.ink, 2);
+  context.beginPath();
+  traceCircle(context, x, top, 10);
+  fillPath(context, theme.hex.ink);
+  strokePath(context, theme.hex.page, 1.5);
+  context.fillStyle = theme.hex.page;
+  context.font = "700 12px system-ui, sans-serif";
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.fillText(text, x, top + 0.5);
+}

@@ -1,0 +1,48 @@
+// What the page is, its keys, and the photos that could not be read.
+
+import { meta } from "./data.js";
+import { $, el } from "./dom.js";
+import { plural } from "./format.js";
+
+const KEYS = [
+  ["N  P", "next, previous photo among those shown or selected"],
+  ["Enter", "pin or unpin the photo"],
+  ["Escape", "clear, one thing at a time: lasso, selection, pins, choice, filters"],
+  ["1  2  3", "method"],
+  ["C", "colour by genus or species"],
+  ["O", "outliers of this method, or all photos"],
+  ["L", "lasso"],
+  ["/", "find"],
+  ["+  −  0", "zoom in, out, whole map"],
+  ["← ↑ → ↓", "move the map"],
+];
+
+export function showHelp() {
+  const { count: unread, names } = meta.unreadable;
+  $("dialog").replaceChildren(
+    el("h2", meta.title),
+    el(
+      "p",
+      "Each point is a photo, placed so that photos which the network finds similar lie close. " +
+        "Shape and colour tell the genus; a ring marks an outlier. Switch the method and every " +
+        "point travels to its new place.",
+    ),
+    el(
+      "div.keys",
+      ...KEYS.flatMap(([keys, text]) => [
+        el("span", ...keys.split(/ +/).map((key) => el("kbd", key))),
+        el("span", text),
+      ]),
+    ),
+    el("p.soft", meta.map_note),
+    ...(unread
+      ? [
+          el("p.warn", `${plural(unread, "photo")} could not be read:`),
+          el("ul", ...names.map((name) => el("li.id", name))),
+        ]
+      : []),
+    el("p.soft", "This page holds everything it shows and makes no request to any server."),
+    el("form", { method: "dialog" }, el("button", { autofocus: true }, "Close")),
+  );
+  $("dialog").showModal();
+}

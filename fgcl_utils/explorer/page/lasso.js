@@ -1,0 +1,71 @@
+// Photos gathered into a selection: drawn around on the map, or found.
+
+import { hideCard } from "./card.js";
+import { $ } from "./dom.js";
+import { shown } from "./filters.js";
+import { plural } from "./format.js";
+import { inside, toMap, toScreen } from "./geometry.js";
+import { camera, positionOf } from "./map.js";
+import { announce } from "./messages.js";
+import { drawOverlay } from "./overlay.js";
+import { repaint } from "./paint.js";
+import { fillPath, strokePath } from "./pen.js";
+import { update } from "./state.js";
+import { theme } from "./theme.js";
+
+// On: the next drag draws. The path is on the map's square, and stays with its selection.
+export const lasso = { on: false, drawing: false, path: [] };
+
+export function select(selection) {
+  update({ selection, tab: "selection" });
+  announce(`${plural(selection.length, "photo")} selected`);
+}
+
+export function clearSelection() {
+  lasso.path = [];
+  update({ selection: [] });
+}
+
+export function toggleLasso() {
+  if (lasso.on) return setLasso({ on: false });
+  setLasso({ on: true, path: [] });
+  announce("Draw around points", true);
+}
+
+export const dropLasso = () => setLasso({ on: false, drawing: false, path: [] });
+
+function setLasso(change) {
+  Object.assign(lasso, change);
+  showLasso();
+  repaint();
+}
+
+export function showLasso() {
+  $("lasso").setAttribute("aria-pressed", String(lasso.on));
+  $("map").classList.toggle("lasso", lasso.on);
+}
+
+export function beginLasso(spot) {
+  Object.assign(lasso, { drawing: true, path: [toMap(camera, spot)] });
+  hideCard();
+}
+
+export function extendLasso(spot) {
+  lasso.path.push(toMap(camera, spot));
+  drawOverlay();
+}
+
+export function finishLasso() {
+  const path = lasso.path.length < 3 ? [] : lasso.path;
+  Object.assign(lasso, { drawing: false, on: false, path });
+  select(shown().filter((i) => inside(positionOf(i), path)));
+}
+
+export function drawLasso(context) {
+  if (!lasso.path.length) return;
+  context.beginPath();
+  lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(camera, p)));
+  context.closePath();
+  fillPath(context, theme.hex.accent, 0.14);
+  strokePath(context, theme.hex.accent, 2);
+}

@@ -1,0 +1,51 @@
+// The side panel and its tabs.
+
+import { showCompare } from "./compare.js";
+import { $, el } from "./dom.js";
+import { showOutliers } from "./outliers.js";
+import { showSelection } from "./selection.js";
+import { showSpecies } from "./species.js";
+import { state, update } from "./state.js";
+
+// Label, a number to show beside it, and what fills the panel. The first opens with the page.
+export const TABS = {
+  compare: ["Compare", () => state.pins.length, showCompare],
+  outliers: ["Outliers", () => 0, showOutliers],
+  selection: ["Selection", () => state.selection.length, showSelection],
+  species: ["Species", () => state.marked.size, showSpecies],
+};
+
+export function showPanel() {
+  const focused = $("tabs").contains(document.activeElement);
+  $("tabs").replaceChildren(
+    ...Object.entries(TABS).map(([key, [label, size]]) =>
+      el(
+        "button",
+        {
+          role: "tab",
+          id: `tab-${key}`,
+          "aria-selected": String(state.tab === key),
+          "aria-controls": "panel",
+          tabIndex: state.tab === key ? 0 : -1,
+          onclick: () => update({ tab: key }),
+          onkeydown: moveTab,
+        },
+        size() ? `${label} ${size()}` : label,
+      ),
+    ),
+  );
+  $("panel").setAttribute("aria-labelledby", `tab-${state.tab}`);
+  if (focused) $(`tab-${state.tab}`).focus();
+  const [, , fill] = TABS[state.tab];
+  fill($("panel"));
+}
+
+function moveTab(event) {
+  const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!way) return;
+  event.preventDefault();
+  event.stopPropagation();
+  const keys = Object.keys(TABS);
+  update({ tab: keys[(keys.indexOf(state.tab) + way + keys.length) % keys.length] });
+  $(`tab-${state.tab}`).focus();
+}

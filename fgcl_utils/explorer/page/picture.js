@@ -1,0 +1,78 @@
+// The map as a PNG at twice the page's resolution, with a title above and the legend below.
+
+import { legendColour } from "./colours.js";
+import { meta, methods, n, outlierCount } from "./data.js";
+import { $, el } from "./dom.js";
+import { filterNow } from "./filters.js";
+import { plural } from "./format.js";
+import { camera } from "./map.js";
+import { paintNow, repaint } from "./paint.js";
+import { symbolOf } from "./palette.js";
+import { fillPath, traceSymbol } from "./pen.js";
+import { state } from "./state.js";
+import { theme } from "./theme.js";
+
+const HEAD = 58; // pixels for the title
+const LINE = 24; // and for a line of the legend
+const FONT = "13px system-ui, sans-serif";
+
+export function savePNG() {
+  const { name } = methods[state.method];
+  const sheet = el("canvas", { width: 2 * camera.width });
+  const context = sheet.getContext("2d");
+  context.font = FONT;
+  const places = legendPlaces(context);
+  sheet.height = 2 * (HEAD + camera.height + LINE * (places.at(-1).row + 1) + 12);
+  context.fillStyle = theme.hex.page;
+  context.fillRect(0, 0, sheet.width, sheet.height);
+  drawMap(context);
+  context.scale(2, 2);
+  drawTitle(context, name);
+  for (const place of places) drawGenus(context, place);
+  sheet.toBlob((blob) => {
+    const url = URL.createObjectURL(blob);
+    el("a", { href: url, download: `map-${name.replace(/[^\w-]+/g, "_")}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  });
+}
+
+function drawMap(context) {
+  const usual = camera.pixel;
+  camera.pixel = 2;
+  paintNow(); // a WebGL canvas holds its picture only until the browser shows it
+  context.drawImage($("points"), 0, 2 * HEAD);
+  context.drawImage($("overlay"), 0, 2 * HEAD);
+  camera.pixel = usual;
+  repaint();
+}
+
+function drawTitle(context, name) {
+  context.fillStyle = theme.hex.ink;
+  context.font = "600 17px system-ui, sans-serif";
+  context.fillText(`${meta.title}: ${name}`, 16, 26);
+  context.fillStyle = theme.hex.soft;
+  context.font = FONT;
+  const outliers = `${plural(outlierCount[state.method], "genus outlier")} (ringed)`;
+  const about = state.filter === "all" ? "" : `; shown: ${filterNow().label}`;
+  context.fillText(`${outliers} among ${plural(n, "photo")}${about}`, 16, 46);
+}
+
+function drawGenus(context, { g, x, row }) {
+  const y = HEAD + camera.height + LINE * (row + 0.5);
+  context.beginPath();
+  traceSymbol(context, symbolOf(g), x, y, 6);
+  fillPath(context, legendColour(g));
+  context.fillStyle = theme.hex.ink;
+  context.fillText(meta.genera[g], x + 12, y + 5);
+}
+
+function legendPlaces(context) {
+  let x = 22;
+  let row = 0;
+  return meta.genera.map((name, g) => {
+    const width = context.measureText(name).width + 40;
+    if (x > 22 && x + width > camera.width) [x, row] = [22, row + 1];
+    x += width;
+    return { g, x: x - width, row };
+  });
+}

@@ -1,0 +1,87 @@
+// The explorer's page: one script, no library, no request. Everything is in the page, or in script
+// shards beside it.
+//
+// Here its parts are put together. A new one shows itself by a line in the lists below, a tab in
+// panel.js, a colouring in colours.js or a filter in filters.js.
+
+import { followAddress, saveSoon } from "./address.js";
+import { drawHovered } from "./card.js";
+import { choose, drawChosen } from "./choice.js";
+import { drawPins, togglePin } from "./compare.js";
+import { buildControls, showControls } from "./controls.js";
+import { columns, isOutlier, methods, n } from "./data.js";
+import { $ } from "./dom.js";
+import { distance, factsOf } from "./facts.js";
+import { shown } from "./filters.js";
+import { listenToKeys } from "./keyboard.js";
+import { drawLasso, lasso, showLasso } from "./lasso.js";
+import { buildLegend, showLegend } from "./legend.js";
+import { followSize, positionOf, screenOf, tween } from "./map.js";
+import { drawNeighbours, showNeighbours } from "./neighbours.js";
+import { drawOverlay, onOverlay } from "./overlay.js";
+import { onPaint, repaint } from "./paint.js";
+import { showPanel } from "./panel.js";
+import { listenToPointers } from "./pointer.js";
+import { showReading } from "./reading.js";
+import { drawPoints, restylePoints, startRenderer } from "./renderer.js";
+import { onChange, onView, state, update } from "./state.js";
+import { followTheme, setTheme } from "./theme.js";
+import { arrive, switchMethod, travel } from "./travel.js";
+
+onChange(travel, restylePoints); // before those who ask which points are shown
+onChange(showControls, showLegend, showLasso, showReading, showNeighbours, showPanel);
+onView(repaint, saveSoon);
+onPaint(drawPoints, drawOverlay);
+onOverlay(drawNeighbours, drawHovered, drawChosen, drawPins, drawLasso); // the last on top
+
+buildControls();
+buildLegend();
+setTheme("auto");
+startRenderer();
+followTheme();
+listenToPointers();
+listenToKeys();
+followSize();
+followAddress();
+arrive(); // a view from a link opens in place
+
+// For tests, and for whoever writes a page around the map.
+window.explorer = {
+  state,
+  methods: methods.map(({ name }) => name),
+  get settled() {
+    return tween.t === 1;
+  },
+  get drawn() {
+    return shown().length;
+  },
+  get lassoPath() {
+    return lasso.path.map(toPlane);
+  },
+  coords: () => Array.from({ length: n }, (_, i) => toPlane(positionOf(i))),
+  screenOf: (i) => {
+    const box = $("overlay").getBoundingClientRect();
+    const [x, y] = screenOf(i);
+    return [box.left + x, box.top + y];
+  },
+  neighbours: async (i, m = state.method) => [...(await factsOf(i)).neighbours[m]],
+  distance: (i, j, m = state.method) => distance(i, j, m),
+  outliers: (m = state.method) => [...columns.outliers.keys()].filter((i) => isOutlier(i, m)),
+  shown,
+  switchMethod,
+  togglePin,
+  choose,
+  update,
+};
+
+// From the drawn square to the caller's coordinates.
+function toPlane([x, y]) {
+  const { centre, half } = methods[state.method];
+  return [centre[0] + half * x, centre[1] + half * y];
+}
+
+requestAnimationFrame(() =>
+  requestAnimationFrame(() => {
+    document.documentElement.dataset.ready = "true";
+  }),
+);
