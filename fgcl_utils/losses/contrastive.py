@@ -18,9 +18,9 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor, nn
 
-from fgcl_utils.losses.blocks import row_blocks
+from fgcl_utils.losses.batch import Batch, gathered
 from fgcl_utils.losses.direct import DirectLosses
-from fgcl_utils.losses.ranks import Ranks
+from fgcl_utils.losses.matrices import row_blocks
 from fgcl_utils.losses.tiled import TiledLosses
 
 # Up to so many pairs of rows, all of them at once are faster than tiles.
@@ -111,7 +111,13 @@ class HierarchicalContrastiveLoss(nn.Module):
             Of any length; computed in float32 at least, whatever autocast says. (Kernels for GPUs
             multiply the gradient of half-precision input in float16: see `fused`.)
         labels : Tensor (N,) or (N, L), integer
-            Nested, finest level first, with L = len(level_weights).
+            Nested, finest level first, with L = len(level_weights); −1 where a class is unknown,
+            which can be at the finer levels only. A row known from level l on counts as the only
+            one of its finer classes: those that share its class at level l are its positives with
+            that level's weight, whatever finer class they may have in common, and to all others it
+            is what they are to each other. (All rows share one denominator, so what draws a pair
+            together is all that a level decides.) A row of which nothing is known is left out,
+            as an anchor and as a column.
         memory : pair of such Tensors, optional
             Projections and labels of earlier batches (see `ProjectionQueue`): further positives
             and negatives for the anchors in `projections`, without a gradient of their own.
@@ -132,18 +138,22 @@ class HierarchicalContrastiveLoss(nn.Module):
         TypeError
             Projections that are not floating-point, labels that are not integers.
         """
-        labels = self._checked(projections, labels)
-        ranks = Ranks(len(projections), projections.device, self.gather)
-        labels = ranks.gather(labels)
-        n_anchors = len(labels)
-        if n_anchors == 0:
-            raise ValueError("the batch is empty: projections have shape (0, D) on every rank")
-        past = None
-        if memory is not None and len(memory[0]):
-            past, past_labels = memory
-            labels = torch.cat([labels, self._checked(past, past_labels).to(labels)])
-        value = _Loss.apply(projections, self._scale(), past, labels, self, ranks)
-        return value[ranks.own] if self.reduction == "none" else value
+        return self.of_batch(
+            gathered(projections, labels, memory, len(self.level_weights), self.gather)
+        )
+
+    def of_batch(self, batch: Batch) -> Tensor:
+        """As `forward`, of a batch that is gathered already."""
+        n_anchors, rows = len(batch.anchors), None
+        if not batch.complete:
+            batch, rows = batch.of_known()
+        anchors, past, labels, ranks, _ = batch
+        value = _Loss.apply(anchors, self._scale(), past, labels, self, ranks)
+        if self.reduction != "none":
+            return value
+        if rows is not None:
+            value = value.new_zeros(n_anchors).index_copy(0, rows, value)
+        return value[ranks.own]
 
     def _shares(self, exist, dtype):
         """What each anchor's loss counts for in the result (N,), given which have a positive."""
@@ -162,24 +172,6 @@ class HierarchicalContrastiveLoss(nn.Module):
             self.log_scale.clamp_(-math.log(high), -math.log(low))
         return self.log_scale.exp()
 
-    def _checked(self, projections, labels):
-        """Labels (N, L), if all is well with the shapes and types."""
-        if projections.ndim != 2 or projections.shape[1] == 0:
-            raise ValueError(f"projections must be (N, D), not {tuple(projections.shape)}")
-        if not projections.is_floating_point():
-            raise TypeError(f"projections must be floating-point, not {projections.dtype}")
-        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-            raise TypeError(f"labels must be integers, not {labels.dtype}")
-        n_levels = len(self.level_weights)
-        if labels.ndim == 1 and n_levels == 1:
-            labels = labels[:, None]
-        if labels.shape != (len(projections), n_levels):
-            raise ValueError(
-                f"labels have shape {tuple(labels.shape)}; {len(projections)} projections and "
-                f"{n_levels} level_weights ask for {(len(projections), n_levels)}"
-            )
-        return labels.to(projections.device)
-
 
 class SupConLoss(HierarchicalContrastiveLoss):
     """Supervised contrastive loss (Khosla et al., 2020): all positives alike, one label level.
@@ -196,12 +188,10 @@ class _Loss(torch.autograd.Function):
     """The loss of the batch of all ranks, or of each of its anchors (N,), and its gradient."""
 
     @staticmethod
-    def forward(ctx, projections, scale, past, labels, options, ranks):
-        rows = ranks.gather(projections)
-        n_anchors = len(rows)
-        if past is not None:
-            rows = torch.cat([rows, past])
-        z, per_length = _scaled_directions(rows, float(scale))
+    def forward(ctx, anchors, scale, past, labels, options, ranks):
+        n_anchors = len(anchors)
+        rows = anchors if past is None else torch.cat([anchors, past])
+        z, per_length = scaled_directions(rows, float(scale))
         arguments = z, labels, n_anchors, options.level_weights, options.normalization
         with _without_autocast(z.device.type):
             if n_anchors * len(z) <= DIRECT_PAIRS:
@@ -212,7 +202,7 @@ class _Loss(torch.autograd.Function):
         if any(ctx.needs_input_grad):
             ctx.save_for_backward(z, per_length, shares)
             ctx.losses, ctx.ranks = losses, ranks
-            ctx.scale, ctx.dtype = float(scale), projections.dtype
+            ctx.scale, ctx.dtype = float(scale), anchors.dtype
         return losses.value if options.reduction == "none" else losses.value.dot(shares)
 
     @staticmethod
@@ -234,7 +224,7 @@ class _Loss(torch.autograd.Function):
             if learnt:
                 scale_gradient += along.sum() / (2 * ctx.scale * ctx.ranks.size)
             part.addcmul_(anchors, along, value=-1 / ctx.scale).mul_(factor)
-        return gradient[ctx.ranks.own].to(ctx.dtype), scale_gradient, None, None, None, None
+        return gradient.to(ctx.dtype), scale_gradient, None, None, None, None
 
 
 def _without_autocast(device_type):
@@ -243,11 +233,11 @@ def _without_autocast(device_type):
     return torch.autocast(device_type, enabled=False) if enabled else nullcontext()
 
 
-def _scaled_directions(rows, scale):
+def scaled_directions(rows: Tensor, scale: float) -> tuple[Tensor, Tensor]:
     """√scale · rows / length, whose products are cosines over temperature; √scale / length."""
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    if not math.isfinite(length.sum()):
+    if not math.isfinite(length.detach().sum()):
         raise ValueError("projections hold NaN, infinity, or a row too long for its dtype")
     per_length = math.sqrt(scale) / torch.threshold(length, SHORTEST, 1.0)
     return rows * per_length, per_length

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from fgcl_utils.losses.blocks import prepared, product
+from fgcl_utils.losses.matrices import prepared, product
 from fgcl_utils.losses.ranks import Ranks
 
 # On a CPU a tile stays in a core's cache; elsewhere it keeps the device busy (64 MiB).

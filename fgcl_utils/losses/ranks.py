@@ -37,20 +37,16 @@ class Ranks:
             self.rank, self.size = dist.get_rank(), dist.get_world_size()
         if self.size > 1:
             count = torch.tensor([n_rows], device=device)
-            self.counts = torch.cat(self._collect(count)).tolist()
+            self.counts = torch.cat(self.collect(count)).tolist()
         start = sum(self.counts[: self.rank])
         self.own = slice(start, start + n_rows)
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, (N, …) each, in the order of ranks."""
-        if self.size == 1:
-            return rows
-        # Collectives want equal shapes: pad to the longest, then cut.
-        padded = rows.new_zeros(max(self.counts), *rows.shape[1:])
-        padded[: len(rows)] = rows
-        return torch.cat(
-            [part[:n] for part, n in zip(self._collect(padded), self.counts, strict=True)]
-        )
+        """The rows of all processes, (N, …) each, in the order of ranks.
+
+        Each rank is to find the gradient of all of them; its own rows take their part of it.
+        """
+        return rows if self.size == 1 else _Gathered.apply(rows, self)
 
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum over processes of a tensor that all of them hold, in place."""
@@ -66,9 +62,25 @@ class Ranks:
 
     def log_sum_exp(self, tensor: Tensor) -> Tensor:
         """log Σ exp over processes of a tensor that all of them hold."""
-        return torch.stack(self._collect(tensor)).logsumexp(0) if self.size > 1 else tensor
+        return torch.stack(self.collect(tensor)).logsumexp(0) if self.size > 1 else tensor
 
-    def _collect(self, tensor):
+    def collect(self, tensor: Tensor) -> list[Tensor]:
+        """Each process's tensor of this shape."""
         parts = [torch.empty_like(tensor) for _ in range(self.size)]
         dist.all_gather(parts, tensor.contiguous())
         return parts
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, rows, ranks):
+        ctx.own = ranks.own
+        # Collectives want equal shapes: pad to the longest, then cut.
+        padded = rows.new_zeros(max(ranks.counts), *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = zip(ranks.collect(padded), ranks.counts, strict=True)
+        return torch.cat([part[:n] for part, n in parts])
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient[ctx.own], None
