@@ -104,23 +104,51 @@ def all_known(labels: Tensor) -> bool:
     return False
 
 
-def checked_labels(projections: Tensor, labels: Tensor, n_levels: int, dim=None) -> Tensor:
-    """Labels (N, n_levels), if all is well with the shapes and types of both."""
+def checked_labels(projections: Tensor, labels, n_levels: int, dim=None) -> Tensor:
+    """Labels (N, n_levels) of int64, if all is well with the shapes and types of both."""
     checked_projections(projections, dim)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be integers, not {labels.dtype}")
-    if labels.ndim == 1 and n_levels == 1:
+    labels, expected = _integers(labels), (len(projections), n_levels)
+    if n_levels == 1 and labels.shape == expected[:1]:
         labels = labels[:, None]
-    if labels.shape != (len(projections), n_levels):
+    if labels.shape != expected:
+        one_hot = labels.ndim == 2 and bool(((labels != 0).sum(1) == 1).all())
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}; {len(projections)} projections and "
-            f"{n_levels} level_weights ask for {(len(projections), n_levels)}"
+            f"{n_levels} level_weights ask for {expected}"
+            + "; one-hot rows become classes by labels.argmax(1)"
+            * one_hot
         )
-    return labels.to(projections.device)
+    return labels.to(projections.device, torch.int64)
+
+
+def _integers(labels):
+    """Labels as a tensor of integers: theirs, or those of an array or of lists."""
+    if not isinstance(labels, Tensor):
+        try:
+            # pandas' columns are sequences by name, not by position: their array is meant.
+            labels = torch.tensor(labels.__array__() if hasattr(labels, "__array__") else labels)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise TypeError(
+                f"labels are no integers ({error}); names become integers by "
+                "numpy.unique(names, return_inverse=True)[1]"
+            ) from error
+    if labels.dtype == torch.bool:
+        raise TypeError(
+            "labels must be integers, not booleans: two classes are labels.long(), one-hot rows "
+            "labels.long().argmax(1)"
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise TypeError(
+            f"labels must be integers, not {labels.dtype}: whole numbers are labels.long(), "
+            "one-hot rows or probabilities labels.argmax(1)"
+        )
+    return labels
 
 
 def checked_projections(projections: Tensor, dim=None) -> None:
-    """Raise unless they are floating-point (N, D), with D = dim where one is given."""
+    """Raise unless they are a floating-point tensor (N, D), with D = dim where one is given."""
+    if not isinstance(projections, Tensor):
+        raise TypeError(f"projections must be a torch.Tensor, not {type(projections).__name__}")
     if projections.ndim != 2 or projections.shape[1] == 0:
         raise ValueError(f"projections must be (N, D), not {tuple(projections.shape)}")
     if dim is not None and projections.shape[1] != dim:

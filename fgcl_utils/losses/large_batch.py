@@ -94,6 +94,10 @@ class ProjectionQueue(nn.Module):
         self.register_buffer("labels", torch.zeros(size, n_levels, dtype=torch.int64))
         self.register_buffer("n_added", torch.zeros((), dtype=torch.int64))
 
+    def extra_repr(self):
+        size, dim = self.projections.shape
+        return f"size={size}, dim={dim}, n_levels={self.labels.shape[1]}"
+
     def contents(self) -> tuple[Tensor, Tensor]:
         """Projections (n, dim) and labels (n, n_levels), n ≤ size, in no particular order."""
         n = min(int(self.n_added), len(self.labels))
