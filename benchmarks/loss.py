@@ -32,7 +32,7 @@ import torch
 from provenance import provenance
 from torch.nn.functional import linear
 
-from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss
+from fgcl_utils.losses import HierarchicalContrastiveLoss, LevelBlocksLoss, SupConLoss
 
 ROOT = Path(__file__).parents[1]
 DIM, N_SPECIES, N_GENERA = 128, 182, 6
@@ -49,6 +49,13 @@ OURS = {
     "SupConLoss": (SupConLoss, 1),
     "HierarchicalContrastiveLoss": (HCL, 2),
 }
+BLOCKS = {
+    "level blocks, 96 + 32": (partial(LevelBlocksLoss, (96, 32), (1, 0.2), (0.1, 0.3)), 2),
+    "level blocks, 64 + 32 + 32": (
+        partial(LevelBlocksLoss, (64, 32, 32), (1, 0.2, 0.2), (0.1, 0.3, 0.3)),
+        3,
+    ),
+}
 VARIANTS = {
     "three levels": (FAMILIES, 3),
     "level normalisation": (partial(HCL, normalization="level"), 2),
@@ -59,6 +66,7 @@ VARIANTS = {
     ),
     "temperature 0.01": (partial(HCL, temperature=0.01), 2),
     "two views of each image (SimCLR)": (SupConLoss, "views"),
+    **BLOCKS,
 }
 PEERS = {
     "HobbitLong SupConLoss (restated)": (lambda: loss_peers.hobbitlong, 1),
@@ -215,6 +223,7 @@ def report(samples, failures):
     peers = [name for name in PEERS if name not in failures]
     shown = [*OURS, *peers]
     ours, hcl = OURS
+    two_blocks, three_blocks = BLOCKS
     tables = {
         "memory": {
             "caption": f"Peak memory beyond the batch itself, N = {LARGEST:,}",
@@ -262,6 +271,8 @@ def report(samples, failures):
         "extra_mib": mib(ours),
         "extra_mib_pml": mib(PML),
         "memory_vs_pml": mib(PML) / mib(ours),
+        "two_blocks_vs_supcon": ms(two_blocks, threads=1) / ms(ours, threads=1),
+        "three_blocks_vs_supcon": ms(three_blocks, threads=1) / ms(ours, threads=1),
         "time_vs_floor_1_thread": ms(ours, threads=1) / ms(FLOOR, threads=1),
         "time_vs_floor_2_threads": ms(ours) / ms(FLOOR),
         "time_vs_onednn_floor_1_thread": ms(ours, threads=1) / ms(FLOOR_ONEDNN, threads=1),

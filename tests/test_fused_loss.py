@@ -19,9 +19,10 @@ trial = choice._wins_a_trial
 def test_kernels_pass_the_tests_of_the_losses():
     """All that hold for every way to compute a loss, and two processes, in Triton's interpreter."""
     pytest.importorskip("triton")
+    tests = [Path(__file__).with_name(f"test_losses{of}.py") for of in ("", "_blocks")]
     command = [sys.executable, "-m", "pytest", "-v", "-n0", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, "-k", "fused or two_processes", Path(__file__).parent / "test_losses.py"],
+        [*command, "-k", "fused or two_processes", *tests],
         env=os.environ | {"TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,

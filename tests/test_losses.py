@@ -1,114 +1,38 @@
 """The losses equal a slow loop written from the formula, whichever way they are computed."""
 
 import math
-import os
 from functools import partial
 
+import loss_ways
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from loss_ways import (
+    HARD_CASES,
+    SLOW_BUT_FINE,
+    WAYS,
+    Largest,
+    force,
+    in_two_processes,
+    loss_and_gradient,
+    nested_labels,
+    slow_losses,
+)
 from torch.nn.functional import normalize
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from fgcl_utils.losses import (
     HierarchicalContrastiveLoss,
     ProjectionQueue,
     SupConLoss,
     backward_in_chunks,
-    blocks,
     choice,
-    contrastive,
+    matrices,
     others,
 )
 
-# Every way a batch can be computed, forced upon small ones: the direct form; class sums with tiles,
-# one or many of them; the same with the shift that low temperatures need. And the kernels for GPUs,
-# where Triton's interpreter runs them on the CPU: tests/test_fused_loss.py sees to that.
-TILES = {"DIRECT_PAIRS": 1, "TILE_ROWS": {"cpu": 5}, "ROWS": 7}
-HOMES = {
-    "DIRECT_PAIRS": contrastive,
-    "TILE_ROWS": others,
-    "UNSHIFTED": others,
-    "ROWS": blocks,
-    "fused_is_faster": choice,
-}
-WAYS = {
-    "direct": {"DIRECT_PAIRS": 10**9},
-    "one tile": {"DIRECT_PAIRS": 1},
-    "tiles": TILES,
-    "tiles, shifted": TILES | {"UNSHIFTED": 0.0},
-}
-if os.environ.get("TRITON_INTERPRET") == "1":
-    WAYS["fused"] = {"DIRECT_PAIRS": 1, "fused_is_faster": lambda *_: True}
-SLOW_BUT_FINE = settings(
-    deadline=None,
-    max_examples=40,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-@pytest.fixture(params=WAYS)
-def way(request, monkeypatch):
-    force(request.param, monkeypatch.setattr)
-    return request.param
-
-
-def force(way, setattr=setattr):
-    for name, value in WAYS[way].items():
-        setattr(HOMES[name], name, value)
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-def slow_losses(z, labels, weights, temperature, normalization, past=None):
-    """ℓ of each anchor, by loops over pairs as the formula reads; 0 without positives.
-
-    `past` holds projections and labels of columns that are no anchors.
-    """
-    z = normalize(z, dim=1)
-    columns, column_labels = z, labels
-    if past is not None:
-        columns = torch.cat([z, normalize(past[0], dim=1)])
-        column_labels = torch.cat([labels, past[1]])
-    losses = []
-    for i in range(len(z)):
-        rest = [j for j in range(len(columns)) if j != i]
-        levels = [finest_shared_level(labels[i], column_labels[j]) for j in rest]
-        w = [0.0 if level is None else weights[level] for level in levels]
-        if normalization == "level":
-            w = [x / levels.count(level) for x, level in zip(w, levels, strict=True)]
-        if sum(w) == 0:
-            losses.append(z.sum() * 0)
-            continue
-        s = columns[rest] @ z[i] / temperature
-        log_softmax = s - s.logsumexp(0)
-        # Divided first: the inverse of a subnormal sum, in a gradient, would be infinite.
-        shares = torch.tensor([x / sum(w) for x in w], dtype=z.dtype)
-        losses.append(-(shares * log_softmax).sum())
-    return torch.stack(losses)
-
-
-def finest_shared_level(a, b):
-    shared = (a == b).tolist()
-    return shared.index(True) if True in shared else None
-
-
-def nested_labels(finest, n_levels):
-    """Labels (N, n_levels) whose coarser classes join the finer ones by threes."""
-    return torch.stack([finest // 3**level + 100 * level for level in range(n_levels)], 1)
-
-
-def loss_and_gradient(loss, projections, *arguments):
-    projections = projections.detach().requires_grad_()
-    value = loss(projections, *arguments)
-    value.sum().backward()
-    return value.detach(), projections.grad
+way, rng = loss_ways.way, loss_ways.rng
 
 
 @st.composite
@@ -227,18 +151,6 @@ def test_all_ways_agree_on_a_large_batch_in_float32(monkeypatch, rng):
 
 
 def test_memory_is_linear(monkeypatch, rng):
-    """No tensor of a forward and backward pass is larger than the batch or a tile."""
-
-    class Largest(TorchDispatchMode):
-        numel = 0
-
-        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-            out = function(*args, **(kwargs or {}))
-            for tensor in out if isinstance(out, (tuple, list)) else [out]:
-                if isinstance(tensor, torch.Tensor):
-                    self.numel = max(self.numel, tensor.numel())
-            return out
-
     n, dim = 3000, 32
     labels = nested_labels(torch.randint(0, 50, (n,), generator=rng), 2)
     with Largest() as largest:
@@ -267,21 +179,6 @@ def test_equals_lightly_for_two_views_of_each_image(way, rng):
 
 
 # ---- hard cases
-
-
-HARD_CASES = {
-    "one sample": (torch.ones(1, 4), [0]),
-    "two of one class": (torch.eye(2, 4), [0, 0]),
-    "no positives": (torch.eye(4), [0, 1, 2, 3]),
-    "one anchor without positives": (torch.eye(4), [0, 0, 0, 1]),
-    "one class": (torch.eye(4), [0, 0, 0, 0]),
-    "duplicates": (torch.ones(6, 4), [0, 0, 1, 1, 2, 3]),
-    "zero vectors": (torch.zeros(4, 4), [0, 0, 1, 1]),
-    "one zero vector": (torch.eye(5, 4), [0, 0, 1, 1, 1]),
-    "tiny vectors": (torch.eye(4) * 1e-30, [0, 0, 1, 1]),
-    "long vectors": (torch.eye(4) * 1e15, [0, 0, 1, 1]),
-    "opposite vectors": (torch.tensor([[1.0, 0], [1, 0], [-1, 0], [-1, 0]]), [0, 1, 0, 1]),
-}
 
 
 @pytest.mark.parametrize("case", HARD_CASES)
@@ -321,21 +218,21 @@ def test_low_precision_inputs_at_low_temperature(way, dtype, rng):
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 3, 2), (5, 1, 4), (17, 130, 6)])
 def test_products_by_onednn_are_products(shape, rng, monkeypatch):
-    monkeypatch.setattr(blocks, "ONEDNN_IS_FASTER", True)
+    monkeypatch.setattr(matrices, "ONEDNN_IS_FASTER", True)
     n, d, m = shape
     left, right = torch.randn(n, d, generator=rng), torch.randn(m, d, generator=rng)
-    matrix = blocks.prepared(left)
+    matrix = matrices.prepared(left)
     assert matrix.is_mkldnn
-    torch.testing.assert_close(blocks.product(matrix, right.T), left @ right.T)
+    torch.testing.assert_close(matrices.product(matrix, right.T), left @ right.T)
     rows = torch.randn(n, m, generator=rng)
-    torch.testing.assert_close(blocks.product(matrix.transpose(0, 1), rows), left.T @ rows)
+    torch.testing.assert_close(matrices.product(matrix.transpose(0, 1), rows), left.T @ rows)
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch without oneDNN")
 @pytest.mark.parametrize("temperature", [0.1, 0.01])
 @pytest.mark.parametrize("onednn", [True, False])
 def test_single_precision_by_either_library(onednn, temperature, rng, monkeypatch):
-    monkeypatch.setattr(blocks, "ONEDNN_IS_FASTER", onednn)
+    monkeypatch.setattr(matrices, "ONEDNN_IS_FASTER", onednn)
     force("tiles", monkeypatch.setattr)
     labels = nested_labels(torch.randint(0, 12, (61,), generator=rng), 2)
     projections = torch.randn(61, 16, generator=rng)
@@ -429,7 +326,7 @@ def test_wrong_batches_are_refused(projections, labels, error, named):
 def test_labels_that_are_not_nested_are_refused_by_naming_two_samples(way, batch, row, level):
     labels = batch["labels"]
     row, level = row % len(labels), min(level, labels.shape[1] - 1)
-    labels[row, level] = -1 if level else labels[row, level]
+    labels[row, level] = 999 if level else labels[row, level]
     contradictions = {
         (i, j)
         for i in range(len(labels))
@@ -532,12 +429,7 @@ def results_of(rank, share, way, reduction):
     return value, gradient, loss.log_scale.grad
 
 
-def run_rank(rank, folder):
-    os.environ |= {"GLOO_SOCKET_IFNAME": "lo"}
-    torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2
-    )
+def results_of_rank(rank):
     results = {
         (share, way, reduction): results_of(rank, share, way, reduction)
         for share in SHARES
@@ -554,13 +446,11 @@ def run_rank(rank, folder):
     own = slice(0, 5) if rank == 0 else slice(5, 23)
     queue.add(projections[own], labels[own])
     results["queue"] = queue.contents()[1]
-    torch.save(results, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return results
 
 
 def test_two_processes_equal_one(tmp_path):
-    torch.multiprocessing.spawn(run_rank, (str(tmp_path),), nprocs=2)
-    ranks = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    ranks = in_two_processes(results_of_rank, tmp_path)
     for share, way, reduction in (key for key in ranks[0] if key != "queue"):
         values, gradients, of_scale = zip(
             *[rank[share, way, reduction] for rank in ranks], strict=True

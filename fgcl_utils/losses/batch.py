@@ -5,7 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from fgcl_utils.losses.positives import nested_classes
 from fgcl_utils.losses.ranks import Ranks
+
+UNKNOWN = -1
 
 
 class Batch(NamedTuple):
@@ -19,12 +22,15 @@ class Batch(NamedTuple):
         Projections of earlier batches.
     labels : Tensor (N + P, L), integer
     ranks : Ranks
+    complete : bool
+        Whether no label is unknown.
     """
 
     anchors: Tensor
     past: Tensor | None
     labels: Tensor
     ranks: Ranks
+    complete: bool
 
     def levels(self, block_dims) -> list["Batch"]:
         """For each level its block of the projections, with its labels alone."""
@@ -32,7 +38,21 @@ class Batch(NamedTuple):
         if self.past is not None:
             pasts = self.past.split(block_dims, 1)
         blocks = zip(self.anchors.split(block_dims, 1), pasts, self.labels.split(1, 1), strict=True)
-        return [Batch(*block, self.ranks) for block in blocks]
+        return [Batch(*block, self.ranks, self.complete) for block in blocks]
+
+    def of_known(self) -> tuple["Batch", Tensor]:
+        """Without the rows of which nothing is known; and the numbers of the anchors that remain.
+
+        Among the others a class that is unknown is one of its own.
+        """
+        own = UNKNOWN - 1 - torch.arange(len(self.labels), device=self.labels.device)
+        labels = self.labels.where(self.labels != UNKNOWN, own[:, None])
+        nested_classes(labels)  # while samples have the numbers that an error should name
+        some = self.labels[:, -1] != UNKNOWN
+        rows = some[: len(self.anchors)].nonzero()[:, 0]
+        anchors = self.anchors.index_select(0, rows)
+        past = None if self.past is None else self.past[some[len(self.anchors) :]]
+        return Batch(anchors, past, labels[some], self.ranks, True), rows
 
 
 def gathered(projections, labels, memory, n_levels: int, together: bool, dim=None) -> Batch:
@@ -41,7 +61,8 @@ def gathered(projections, labels, memory, n_levels: int, together: bool, dim=Non
     Raises
     ------
     ValueError
-        Wrong shapes or number of levels, no sample at all.
+        Wrong shapes or number of levels, no sample at all, labels that are negative or unknown
+        where they cannot be.
     TypeError
         Projections that are not floating-point, labels that are not integers.
     """
@@ -55,26 +76,79 @@ def gathered(projections, labels, memory, n_levels: int, together: bool, dim=Non
         past, past_labels = memory
         past_labels = checked_labels(past, past_labels, n_levels, anchors.shape[1])
         labels = torch.cat([labels, past_labels.to(labels)])
-    return Batch(anchors, past, labels, ranks)
+    return Batch(anchors, past, labels, ranks, all_known(labels))
 
 
-def checked_labels(projections: Tensor, labels: Tensor, n_levels: int, dim=None) -> Tensor:
-    """Labels (N, n_levels), if all is well with the shapes and types of both."""
+def all_known(labels: Tensor) -> bool:
+    """Whether no label is −1; raises where one is, though a finer one is known.
+
+    Parameters
+    ----------
+    labels : Tensor (N, L), integer
+    """
+    if labels.numel() == 0 or int(labels.min()) >= 0:
+        return True
+    if (labels < UNKNOWN).any():
+        i, level = (labels < UNKNOWN).nonzero()[0].tolist()
+        raise ValueError(
+            f"sample {i} has the label {int(labels[i, level])}; labels are 0 or more, or −1 where "
+            "the class is unknown"
+        )
+    above_known = (labels[:, 1:] == UNKNOWN) & (labels[:, :-1] != UNKNOWN)
+    if above_known.any():
+        i = int(above_known.any(1).nonzero()[0])
+        raise ValueError(
+            f"sample {i} has the labels {labels[i].tolist()}, finest level first; once a class is "
+            "known, the coarser ones are: −1 (unknown) stands at the finer levels only"
+        )
+    return False
+
+
+def checked_labels(projections: Tensor, labels, n_levels: int, dim=None) -> Tensor:
+    """Labels (N, n_levels) of int64, if all is well with the shapes and types of both."""
     checked_projections(projections, dim)
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be integers, not {labels.dtype}")
-    if labels.ndim == 1 and n_levels == 1:
+    labels, expected = _integers(labels), (len(projections), n_levels)
+    if n_levels == 1 and labels.shape == expected[:1]:
         labels = labels[:, None]
-    if labels.shape != (len(projections), n_levels):
+    if labels.shape != expected:
+        one_hot = labels.ndim == 2 and bool(((labels != 0).sum(1) == 1).all())
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}; {len(projections)} projections and "
-            f"{n_levels} level_weights ask for {(len(projections), n_levels)}"
+            f"{n_levels} level_weights ask for {expected}"
+            + "; one-hot rows become classes by labels.argmax(1)"
+            * one_hot
         )
-    return labels.to(projections.device)
+    return labels.to(projections.device, torch.int64)
+
+
+def _integers(labels):
+    """Labels as a tensor of integers: theirs, or those of an array or of lists."""
+    if not isinstance(labels, Tensor):
+        try:
+            # pandas' columns are sequences by name, not by position: their array is meant.
+            labels = torch.tensor(labels.__array__() if hasattr(labels, "__array__") else labels)
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise TypeError(
+                f"labels are no integers ({error}); names become integers by "
+                "numpy.unique(names, return_inverse=True)[1]"
+            ) from error
+    if labels.dtype == torch.bool:
+        raise TypeError(
+            "labels must be integers, not booleans: two classes are labels.long(), one-hot rows "
+            "labels.long().argmax(1)"
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise TypeError(
+            f"labels must be integers, not {labels.dtype}: whole numbers are labels.long(), "
+            "one-hot rows or probabilities labels.argmax(1)"
+        )
+    return labels
 
 
 def checked_projections(projections: Tensor, dim=None) -> None:
-    """Raise unless they are floating-point (N, D), with D = dim where one is given."""
+    """Raise unless they are a floating-point tensor (N, D), with D = dim where one is given."""
+    if not isinstance(projections, Tensor):
+        raise TypeError(f"projections must be a torch.Tensor, not {type(projections).__name__}")
     if projections.ndim != 2 or projections.shape[1] == 0:
         raise ValueError(f"projections must be (N, D), not {tuple(projections.shape)}")
     if dim is not None and projections.shape[1] != dim:

@@ -73,6 +73,7 @@ class LevelBlocksLoss(nn.Module):
                 reduction,
                 anchors_without_positives=anchors_without_positives,
                 learnable_temperature=learnable_temperature,
+                gather=gather,
             )
             for temperature in _one_a_level(temperatures, "temperatures", self.block_dims)
         )
@@ -83,6 +84,9 @@ class LevelBlocksLoss(nn.Module):
         """τₗ, as they are now."""
         return tuple(level.temperature for level in self.levels)
 
+    def extra_repr(self):
+        return f"block_dims={self.block_dims}, level_weights={self.level_weights}"
+
     @torch.compiler.disable
     def forward(self, projections: Tensor, labels: Tensor, memory=None) -> Tensor:
         """Loss of a batch, as `SupConLoss.forward`.
@@ -91,8 +95,10 @@ class LevelBlocksLoss(nn.Module):
         ----------
         projections : Tensor (N, sum(block_dims)), any float dtype
             Blocks of any length each.
-        labels : Tensor (N, L), integer
-            Finest level first. No level needs to be nested in the next.
+        labels : integers (N, L): Tensor, array or lists
+            Finest level first; no level needs to be nested in the next. −1 where a class is
+            unknown, which can be at the finer levels only: the row is then left out of those
+            levels' losses, as an anchor and as a column.
         memory : pair of such Tensors, optional
             As for `SupConLoss`.
 

@@ -55,7 +55,8 @@ class HierarchicalContrastiveLoss(nn.Module):
     anchors_without_positives : {"ignore", "zero"}
         Whether the mean leaves them out or counts them as 0.
     learnable_temperature : bool
-        Makes `log_scale` = log 1/τ a parameter, kept within τ = 0.01 … 1 as in CLIP.
+        Makes `log_scale` = log 1/τ a parameter, kept within τ = 0.01 … 1 as in CLIP: in every
+        forward pass, in `temperature` and in the ``state_dict``.
     gather : bool
         Under torch.distributed, take the batch of all ranks; see `forward`.
 
@@ -63,6 +64,8 @@ class HierarchicalContrastiveLoss(nn.Module):
     ------
     ValueError
         If an argument is outside its range.
+    TypeError
+        If the temperature is a parameter: see `learnable_temperature`.
     """
 
     def __init__(
@@ -84,18 +87,29 @@ class HierarchicalContrastiveLoss(nn.Module):
             anchors_without_positives, "anchors_without_positives", ("ignore", "zero")
         )
         self.gather = gather
-        low, high = LEARNABLE_TEMPERATURES if learnable_temperature else (0.0, math.inf)
-        if not (0 < temperature < math.inf and low <= temperature <= high):
-            allowed = f"within {low} … {high}" if learnable_temperature else "positive and finite"
-            raise ValueError(f"temperature is {temperature}; it must be {allowed}")
-        log_scale = -math.log(temperature)
-        self.log_scale = nn.Parameter(torch.tensor(log_scale)) if learnable_temperature else None
-        self._temperature = float(temperature)
+        self.learnable_temperature = learnable_temperature
+        self._temperature = _checked_temperature(temperature, learnable_temperature)
+        log_scale = torch.tensor(-math.log(self._temperature))
+        self.log_scale = nn.Parameter(log_scale) if learnable_temperature else None
 
     @property
     def temperature(self) -> float:
         """τ, as it is now."""
-        return self._temperature if self.log_scale is None else math.exp(-self.log_scale.item())
+        if self.log_scale is None:
+            return self._temperature
+        low, high = LEARNABLE_TEMPERATURES  # which a rounded log may miss
+        return min(max(1 / self._scale().item(), low), high)
+
+    def extra_repr(self):
+        names = ["reduction", "anchors_without_positives", "learnable_temperature", "gather"]
+        if not isinstance(self, SupConLoss):
+            names = ["level_weights", "normalization", *names]
+        settings = [f"{name}={getattr(self, name)!r}" for name in names]
+        return ", ".join([f"temperature={self.temperature:.6g}", *settings])
+
+    def _save_to_state_dict(self, *arguments):
+        self._scale()
+        super()._save_to_state_dict(*arguments)
 
     # One opaque step for torch.compile, which would unroll the tiles.
     @torch.compiler.disable
@@ -110,8 +124,14 @@ class HierarchicalContrastiveLoss(nn.Module):
         projections : Tensor (N, D), any float dtype
             Of any length; computed in float32 at least, whatever autocast says. (Kernels for GPUs
             multiply the gradient of half-precision input in float16: see `fused`.)
-        labels : Tensor (N,) or (N, L), integer
-            Nested, finest level first, with L = len(level_weights).
+        labels : integers (N,) or (N, L): Tensor, array or lists
+            Nested, finest level first, with L = len(level_weights); −1 where a class is unknown,
+            which can be at the finer levels only. A row known from level l on counts as the only
+            one of its finer classes: those that share its class at level l are its positives with
+            that level's weight, whatever finer class they may have in common, and to all others it
+            is what they are to each other. (All rows share one denominator, so what draws a pair
+            together is all that a level decides.) A row of which nothing is known is left out,
+            as an anchor and as a column.
         memory : pair of such Tensors, optional
             Projections and labels of earlier batches (see `ProjectionQueue`): further positives
             and negatives for the anchors in `projections`, without a gradient of their own.
@@ -138,9 +158,16 @@ class HierarchicalContrastiveLoss(nn.Module):
 
     def of_batch(self, batch: Batch) -> Tensor:
         """As `forward`, of a batch that is gathered already."""
-        anchors, past, labels, ranks = batch
+        n_anchors, rows = len(batch.anchors), None
+        if not batch.complete:
+            batch, rows = batch.of_known()
+        anchors, past, labels, ranks, _ = batch
         value = _Loss.apply(anchors, self._scale(), past, labels, self, ranks)
-        return value[ranks.own] if self.reduction == "none" else value
+        if self.reduction != "none":
+            return value
+        if rows is not None:
+            value = value.new_zeros(n_anchors).index_copy(0, rows, value)
+        return value[ranks.own]
 
     def _shares(self, exist, dtype):
         """What each anchor's loss counts for in the result (N,), given which have a positive."""
@@ -151,7 +178,7 @@ class HierarchicalContrastiveLoss(nn.Module):
         return shares
 
     def _scale(self):
-        """1/τ: a number, or a tensor where it is learnt."""
+        """1/τ: a number, or a tensor where it is learnt, back in its range after any step."""
         if self.log_scale is None:
             return 1 / self._temperature
         low, high = LEARNABLE_TEMPERATURES
@@ -239,6 +266,19 @@ def _checked_weights(level_weights):
             "first positive, none negative, none larger than the one before"
         )
     return weights
+
+
+def _checked_temperature(temperature, learnable):
+    if isinstance(temperature, Tensor) and temperature.requires_grad:
+        raise TypeError(
+            "temperature is a tensor with a gradient, which it would not receive: pass a number "
+            "and learnable_temperature=True"
+        )
+    low, high = LEARNABLE_TEMPERATURES if learnable else (0.0, math.inf)
+    if not (0 < temperature < math.inf and low <= temperature <= high):
+        allowed = f"within {low} … {high}" if learnable else "positive and finite"
+        raise ValueError(f"temperature is {temperature}; it must be {allowed}")
+    return float(temperature)
 
 
 def _one_of(value, name, allowed):

@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 import torch
 from torch import Tensor, nn
 
-from fgcl_utils.losses.ranks import Ranks
+from fgcl_utils.losses.batch import gathered
 
 
 def backward_in_chunks(
@@ -94,6 +94,10 @@ class ProjectionQueue(nn.Module):
         self.register_buffer("labels", torch.zeros(size, n_levels, dtype=torch.int64))
         self.register_buffer("n_added", torch.zeros((), dtype=torch.int64))
 
+    def extra_repr(self):
+        size, dim = self.projections.shape
+        return f"size={size}, dim={dim}, n_levels={self.labels.shape[1]}"
+
     def contents(self) -> tuple[Tensor, Tensor]:
         """Projections (n, dim) and labels (n, n_levels), n ≤ size, in no particular order."""
         n = min(int(self.n_added), len(self.labels))
@@ -102,14 +106,17 @@ class ProjectionQueue(nn.Module):
 
     @torch.no_grad()
     def add(self, projections: Tensor, labels: Tensor) -> None:
-        """Take in a batch (N, dim) with labels (N,) or (N, n_levels); the oldest make room."""
-        ranks = Ranks(len(projections), projections.device)
-        projections, labels = ranks.gather(projections), ranks.gather(labels)
-        size = len(self.labels)
+        """Take in a batch (N, dim) with labels (N,) or (N, n_levels); the oldest make room.
+
+        Of what the losses accept, and refused as they do.
+        """
+        n_levels, (size, dim) = self.labels.shape[1], self.projections.shape
+        batch = gathered(projections, labels, None, n_levels, True, dim)
+        projections, labels = batch.anchors, batch.labels
         places = torch.arange(len(labels), device=self.labels.device)[-size:]
         slots = (self.n_added + places) % size
         self.projections[slots] = projections[-size:].to(self.projections)
-        self.labels[slots] = labels[-size:].reshape(len(slots), -1).to(self.labels)
+        self.labels[slots] = labels[-size:].to(self.labels)
         self.n_added += len(labels)
 
 

@@ -41,7 +41,7 @@ class Positives:
     """
 
     def __init__(self, labels: Tensor, n_anchors: int, level_weights, normalization: str, dtype):
-        self.code, self.parents, sizes = _nested_classes(labels)
+        self.code, self.parents, sizes = nested_classes(labels)
         self.anchor_code = self.code[:n_anchors]
         # How many positives share a level and nothing finer, for members of each class: L of (C,)
         within = [torch.ones_like(sizes[0]), *sizes]
@@ -98,8 +98,12 @@ def _sums(rows, parent, n_classes):
     return sums.index_select(0, parent)
 
 
-def _nested_classes(labels):
+def nested_classes(labels: Tensor):
     """Consecutive codes of the finest classes, and where these lie at each coarser level.
+
+    Parameters
+    ----------
+    labels : Tensor (M, L), integer
 
     Returns
     -------
@@ -109,6 +113,11 @@ def _nested_classes(labels):
         For each finest class its class at that level; the number of classes there.
     sizes : list of L Tensors (C,), int64
         The number of rows in those classes.
+
+    Raises
+    ------
+    ValueError
+        If two rows share a class but not the coarser class above it.
     """
     _, code, size = labels[:, 0].unique(return_inverse=True, return_counts=True)
     parents, sizes = [], [size]
