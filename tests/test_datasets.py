@@ -319,7 +319,7 @@ def test_the_split_does_not_depend_on_the_order_of_rows_or_on_other_species(load
 )
 def test_few_images_serve_train_then_test_then_val(n, counts):
     table = pd.DataFrame({"species": "a", "image": [f"{i}.jpg" for i in range(n)]})
-    split = pd.Series(splits.image_split(table, seed=0))
+    split = pd.Series(splits.image_split(table, 0, ["species"]))
     assert tuple((split == name).sum() for name in ("train", "val", "test")) == counts
 
 
@@ -475,8 +475,11 @@ def test_an_image_in_two_rows_is_refused(load, root, rows):
 def test_cells_that_are_empty_are_refused_with_their_rows(load, root, rows):
     write_csv(root / "photos.csv", [("", *rows[0][1:]), *rows[1:]])
     assert "1 rows have no image:\n  photos.csv, line 2" in message(load)
-    write_csv(root / "photos.csv", [(rows[0][0], " ", rows[0][2]), *rows[1:]])
+    write_csv(root / "photos.csv", [(rows[0][0], " ", ""), *rows[1:]])
     assert "1 rows have no species:\n  photos.csv, line 2" in message(load)
+    assert "A genus alone is enough." in message(load)
+    write_csv(root / "photos.csv", [(*rows[0][:2], ""), *rows[1:]])
+    assert "1 rows have no genus:\n  photos.csv, line 2" in message(load)
 
 
 def test_a_species_under_two_genera_is_refused_with_its_rows(load, root, rows):

@@ -189,7 +189,7 @@ def test_other_encodings_are_refused_not_guessed(root, rows, encoding):
 def test_a_file_too_large_for_memory_keeps_only_the_columns_that_are_read(root, rows):
     note = "x" * 1000
     write_csv(root, [(*row, note + str(i)) for i, row in enumerate(rows)], (*HEADER, "note"))
-    _, table = sources.read("csv", root, None, None, None)
+    _, table, _ = sources.read("csv", root, None, None, None)
     assert list(table.columns) == list(HEADER)
     shared = {id(name) for name in table["genus"].to_numpy(dtype=object)}
     assert len(shared) == 2  # equal cells are one string
@@ -284,7 +284,7 @@ def test_the_checker_lists_every_kind_of_problem_in_one_pass(root, rows, capsys)
         ("../out.png", "Amanita alpha", "Amanita", "", "train"),
         ("link.png", "Amanita alpha", "Amanita", "", "train"),
         ("", "Amanita alpha", "Amanita", "", "train"),
-        (rows[30][0], "", "Amanita", "", "train"),
+        (rows[30][0], "", "", "", "train"),
         (rows[31][0], "Amanita alpha", "Amanita", "", "holdout"),
         (rows[2][0], rows[2][1], rows[2][2], "", "train"),
         ("Amanita/Amanita beta/0.png", "Two", "Amanita", "", "train"),

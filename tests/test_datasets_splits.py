@@ -64,17 +64,17 @@ many_groups = st.lists(
 @given(many_groups, st.integers(0, 5))
 def test_no_group_is_ever_divided_and_order_does_not_matter(images, seed):
     table = table_of([f"g{g}" for _, g in images], [f"s{s}" for s, _ in images])
-    split = pd.Series(splits.grouped_split(table, seed), table.index)
+    split = pd.Series(splits.grouped_split(table, seed, ["species"]), table.index)
     assert set(split) <= {"train", "val", "test"}
     assert (split.groupby(table["observation"]).nunique() == 1).all()
-    again = splits.grouped_split(table.iloc[::-1], seed)
+    again = splits.grouped_split(table.iloc[::-1], seed, ["species"])
     assert (again[::-1] == split).all()
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 30, 200])
 def test_groups_of_one_image_fill_the_quotas_of_the_image_split(n):
     table = table_of([f"find {i}" for i in range(n)])
-    assert counts(splits.grouped_split(table, 0)) == splits.quotas(n)
+    assert counts(splits.grouped_split(table, 0, ["species"])) == splits.quotas(n)
 
 
 @pytest.mark.parametrize(
@@ -91,24 +91,26 @@ def test_groups_of_one_image_fill_the_quotas_of_the_image_split(n):
 def test_shares_are_met_as_nearly_as_groups_allow(sizes, expected):
     table = table_of([f"find {g}" for g, n in enumerate(sizes) for _ in range(n)])
     for seed in range(5):
-        assert counts(splits.grouped_split(table, seed)) == expected
+        assert counts(splits.grouped_split(table, seed, ["species"])) == expected
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.integers(1, 6), min_size=20, max_size=60), st.integers(0, 9))
 def test_a_split_misses_its_share_by_less_than_a_large_group(sizes, seed):
     table = table_of([f"find {g}" for g, n in enumerate(sizes) for _ in range(n)])
-    got, wanted = counts(splits.grouped_split(table, seed)), splits.quotas(sum(sizes))
+    got, wanted = counts(splits.grouped_split(table, seed, ["species"])), splits.quotas(sum(sizes))
     assert max(abs(g - w) for g, w in zip(got, wanted, strict=True)) < max(sizes)
 
 
 def test_the_grouped_split_is_seeded_and_one_species_does_not_move_another():
     rows = finds()
     table = table_of([r[3] for r in rows], [r[1] for r in rows])
-    first, other = splits.grouped_split(table, 1), splits.grouped_split(table, 2)
-    assert (first == splits.grouped_split(table, 1)).all() and (first != other).any()
+    first, other = (
+        splits.grouped_split(table, seed, ["species"]) for seed in (1, 2)
+    )
+    assert (first == splits.grouped_split(table, 1, ["species"])).all() and (first != other).any()
     fewer = table[table["species"] != "species 2"]
-    assert (splits.grouped_split(fewer, 1) == first[fewer.index]).all()
+    assert (splits.grouped_split(fewer, 1, ["species"]) == first[fewer.index]).all()
 
 
 def test_csv_grouped(tmp_path):

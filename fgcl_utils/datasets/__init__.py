@@ -1,16 +1,17 @@
-"""Every source of images as one table: image, species, genus, split.
+"""Every source of images as one table: image, the levels of its label, split.
 
 `load_dataset` reads a source and checks it; the `ImageDataset` it returns hands out labels, square
 images for training (decoded once into a memory-mapped cache) and single photos for looking at.
 
-The way of a photo: `sources` read what describes it, `checks` make sure that it can be used,
-`splits` say what it serves, `pixels` decode it.
+The way of a photo: `sources` read what describes it (`published` the field's data sets, `exports`
+those of GBIF and iNaturalist, `taxonomies` what lies above a class), `checks` make sure that it can
+be used, `splits` say what it serves, `pixels` decode it.
 """
 
 import hashlib
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +23,9 @@ from PIL import Image
 from fgcl_utils.datasets import checks, pixels, sources, splits, synthetic
 from fgcl_utils.datasets.checks import ImageError
 from fgcl_utils.datasets.pixels import open_rgb
-from fgcl_utils.datasets.sources import DATASETS
+from fgcl_utils.datasets.sources import DATASETS, DEFAULT_LEVELS
 from fgcl_utils.datasets.splits import SPLITS
-from fgcl_utils.taxonomy import Taxonomy
+from fgcl_utils.taxonomy import Taxonomy, finest_known
 
 __all__ = [
     "DATASETS",
@@ -48,13 +49,15 @@ class ImageDataset:
     data_root : Path or None
         Folder that the table's image paths are relative to; None for synthetic.
     table : DataFrame
-        Columns image, species, genus, split (train, val, test; unseen and unused for species held
-        out), one row per image; df20_mini and `group_by` add observation (photos of one find share
-        it; a photo without one has its own name). RangeIndex.
+        Columns image, the levels (species and genus by default; empty where a label stops early),
+        split (train, val, test; unseen and unused for species held out), one row per image;
+        df20_mini, exports and `group_by` add observation (photos of one find share it; a photo
+        without one has its own name). Then what else a csv says of its images, under its own
+        names: columns of at most 40 different short values. RangeIndex.
     taxonomy : Taxonomy
-        Levels species and genus.
-    labels : ndarray of int64, shape (N, 2)
-        Species and genus codes of every row.
+        The classes of each level.
+    labels : ndarray of int64, shape (N, L)
+        Codes of every row, finest level first; −1 where a label stops early.
     cache_dir : Path
         Decoded images go to ``cache_dir/images``.
     dials : synthetic.Dials or None
@@ -71,6 +74,11 @@ class ImageDataset:
 
     def __len__(self):
         return len(self.table)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the label levels, finest first."""
+        return self.taxonomy.levels
 
     def indices(self, split: str) -> np.ndarray:
         """Row numbers of a split, int64, ascending; empty if the data has no such images."""
@@ -124,24 +132,27 @@ class ImageDataset:
     @cached_property
     def fingerprint(self) -> str:
         """Hex hash of the table and what its images are made from; equal on another machine."""
-        text = self.table.to_csv(index=False) + self._source_hash(with_times=False)
+        known = [name for name in _columns(self.levels) if name in self.table]
+        text = self.table[known].to_csv(index=False) + self._source_hash(with_times=False)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def summary(self) -> dict:
         """What a run folder records about its data; JSON-serialisable."""
         counts = self.table["split"].value_counts()
         n_images = {split: 0 for split in SPLITS} | counts.to_dict()
-        per_species = self.table["species"].value_counts().sort_index()
+        finest = self.levels[0]
+        per_class = self.table[finest][self.table[finest] != ""].value_counts().sort_index()
+        known_to = np.bincount(finest_known(self.labels), minlength=len(self.levels))
         return {
             "name": self.name,
             "data_root": None if self.data_root is None else str(self.data_root),
             "dials": None if self.dials is None else asdict(self.dials),
             "fingerprint": self.fingerprint,
             "n_images": n_images,
-            "levels": list(self.taxonomy.levels),
-            "species": list(self.taxonomy.names[0]),
-            "genus": list(self.taxonomy.names[1]),
-            "images_per_species": {name: int(n) for name, n in per_species.items()},
+            "levels": list(self.levels),
+            "classes": dict(zip(self.levels, map(list, self.taxonomy.names), strict=True)),
+            "images_by_finest_known_level": dict(zip(self.levels, known_to.tolist(), strict=True)),
+            f"images_per_{finest}": {name: int(n) for name, n in per_class.items()},
             "leakage": splits.leakage(self.table),
         }
 
@@ -192,6 +203,8 @@ def load_dataset(
     dataset: str = "synthetic",
     data_root: str | Path | None = None,
     *,
+    levels: Sequence[str] = DEFAULT_LEVELS,
+    taxonomy: str | Path | None = None,
     columns: Mapping[str, str] | None = None,
     metadata: str | Mapping[str, str] | None = None,
     group_by: str | None = None,
@@ -204,19 +217,35 @@ def load_dataset(
 
     Parameters
     ----------
-    dataset : {"synthetic", "grocery", "df20_mini", "csv", "folder"}
-        - synthetic: rendered fungi, no file needed;
-        - grocery: a clone of the Grocery Store dataset (Klasson et al., WACV 2019);
+    dataset : str
+        - synthetic: rendered fungi, no file needed (levels species, genus, form);
+        - csv: a table with columns image, the levels (or the finest and a taxonomy) and perhaps
+          split; or an export of GBIF or iNaturalist as it comes, with its photos named after the
+          records;
+        - folder: class folders, ``genus/species/*.jpg`` or deeper for more levels, or
+          ``class/*.jpg`` with a taxonomy; each also below train, val and test;
+        - grocery: a clone of the Grocery Store dataset (Klasson et al., WACV 2019), with two
+          levels under any names;
         - df20_mini: DF20-Mini with its published metadata (Picek et al., WACV 2022); a class is
-          a ``scientificName``, since ``species`` is blank or a synonym in some rows;
-        - csv: a table with columns image, species, genus and perhaps split;
-        - folder: ``genus/species/*.jpg`` or ``{train,val,test}/genus/species/*.jpg``.
+          a ``scientificName``, since ``species`` is blank or a synonym in some rows. Above it
+          genus, family, order, class, phylum, kingdom;
+        - flowers102 (species, genus, family), fgvc_aircraft (variant, family, manufacturer),
+          cub200 (species, genus, family), inat2021 (species to kingdom), stanford_cars (model,
+          make), oxford_pets (breed, species): as published.
     data_root : path
         Where the files are. For csv the file itself, or the folder that holds it.
+    levels : sequence of str
+        The levels of a label, finest first, 1 to 8. A published data set has its own, to choose
+        from; where neither species nor genus is among them, the default stands for all.
+    taxonomy : str or path, csv and folder only
+        Where the levels above a class come from: a CSV file with a row a class (its name, then
+        the levels above it, by the names of their columns; the first column is the class if none
+        is called so), relative to the project or to data_root; or ``binomial``: the genus is the
+        first word of ``Genus species``, ``genus-species`` or ``genus_species``.
     columns : mapping, csv only
         Our column name to the file's, such as ``{"image": "path", "genus": "family"}``.
     metadata : str or mapping, csv and df20_mini only
-        The CSV file's name where data_root holds several; for df20_mini one a split,
+        The CSV file's name where data_root holds several, or one a split,
         ``{"train": "...csv", "test": "...csv"}``. Relative to data_root.
     group_by : str, csv and df20_mini only
         A column of the source's own table, such as the id of an observation: rows with equal
@@ -224,9 +253,9 @@ def load_dataset(
         column of a csv stays as it is, with a warning if groups lie on both sides; for df20_mini
         (``group_by="gbifID"``) our split takes the place of the published one.
     held_out_species : float
-        Share of the species, 0 to 0.5, that training never sees (open-set recognition): their
-        test images form the split "unseen", their other images are "unused". Drawn by
-        `split_seed`, evenly from the genera, each of which keeps two known species.
+        Share of the classes of the finest level, 0 to 0.5, that training never sees (open-set
+        recognition): their test images form the split "unseen", their other images are "unused".
+        Drawn by `split_seed`, evenly from the genera (the next level), each of which keeps two.
     dials : synthetic.Dials, synthetic only
         What to render; ``Dials()`` by default.
     split_seed : int
@@ -244,10 +273,17 @@ def load_dataset(
         If images are missing; all of them are listed.
     ValueError
         If the data is not usable: the message names the file, the row and the mend.
+
+    Notes
+    -----
+    A label may stop early: an empty cell at the finest level, or a name like "Amanita sp." there
+    (csv and folder), says that the photo is known from the next level up only.
     """
     data, problems = survey(
         dataset,
         data_root,
+        levels=levels,
+        taxonomy=taxonomy,
         columns=columns,
         metadata=metadata,
         group_by=group_by,
@@ -268,6 +304,8 @@ def survey(
     dataset,
     data_root=None,
     *,
+    levels=DEFAULT_LEVELS,
+    taxonomy=None,
     columns=None,
     metadata=None,
     group_by=None,
@@ -281,9 +319,9 @@ def survey(
     Takes `load_dataset`'s parameters, and raises as it does where nothing can be read. The data
     set is None where no image is left.
     """
-    sources.check_arguments(
-        dataset, data_root, columns=columns, metadata=metadata, group_by=group_by, dials=dials
-    )
+    options = {"taxonomy": taxonomy, "columns": columns, "metadata": metadata}
+    options |= {"group_by": group_by, "dials": dials}
+    levels = sources.checked_arguments(dataset, data_root, levels, **options)
     if not 0 <= held_out_species <= 0.5:
         raise ValueError(
             f"held_out_species={held_out_species}: the share of the species that training never "
@@ -292,22 +330,30 @@ def survey(
     root, problems = None, []
     if dataset == "synthetic":
         dials = synthetic.Dials() if dials is None else dials
-        table = synthetic.make_table(dials)
+        table = synthetic.make_table(dials, levels)
     else:
-        root, table = sources.read(dataset, data_root, columns, metadata, group_by)
-        table, problems = checks.screen(table, root)
+        root, table, problems = sources.read(
+            dataset, data_root, columns, metadata, group_by, levels, taxonomy
+        )
+        table, more = checks.screen(table, root, levels)
+        problems = problems + more
         if table.empty:
             return None, problems
     if "observation" in table:  # an image without one stands for itself
         known = table["observation"] != ""
         table = table.assign(observation=table["observation"].where(known, table["image"]))
-    taxonomy = Taxonomy.from_table(table)
-    table = splits.with_split(table, split_seed)
+    classes = Taxonomy.from_table(table, levels)
+    table = splits.with_split(table, split_seed, levels)
     if held_out_species and not problems:
-        table, problems = splits.hold_out(table, held_out_species, split_seed)
-    problems = problems + splits.split_problems(table) + splits.leakage_problems(table)
-    kept = ["image", "species", "genus", "split", *table.columns.intersection(["observation"])]
-    table = table[kept].reset_index(drop=True)
-    labels = taxonomy.encode(table)
-    data = ImageDataset(dataset, root, table, taxonomy, labels, Path(cache_dir), dials)
+        table, problems = splits.hold_out(table, held_out_species, split_seed, levels)
+    problems = problems + splits.split_problems(table, levels) + splits.leakage_problems(table)
+    known = [name for name in _columns(levels) if name in table]
+    table = table[[*known, *table.columns.difference(known, sort=False)]].reset_index(drop=True)
+    labels = classes.encode(table)
+    data = ImageDataset(dataset, root, table, classes, labels, Path(cache_dir), dials)
     return data, problems
+
+
+def _columns(levels):
+    """Names of the columns that every table may have, in their order."""
+    return ["image", *levels, "split", "observation"]

@@ -7,7 +7,7 @@ import argparse
 import sys
 import warnings
 
-from fgcl_utils.datasets import DATASETS, inspection
+from fgcl_utils.datasets import DATASETS, DEFAULT_LEVELS, inspection
 
 
 def main(arguments=None) -> int:
@@ -19,6 +19,8 @@ def main(arguments=None) -> int:
                 options.dataset,
                 options.data_root,
                 image_size=options.image_size,
+                levels=options.levels,
+                taxonomy=options.taxonomy,
                 columns=_pairs(options.columns) if options.columns else None,
                 metadata=_metadata(options.metadata) if options.metadata else None,
                 group_by=options.group_by,
@@ -39,6 +41,10 @@ def _parser():
     check = commands.add_parser("check", help="decode every image and list all problems")
     check.add_argument("dataset", choices=DATASETS[1:], help="what is at data_root")
     check.add_argument("data_root", help="as in a profile")
+    check.add_argument(
+        "--levels", nargs="+", default=DEFAULT_LEVELS, metavar="LEVEL", help="finest first"
+    )
+    check.add_argument("--taxonomy", metavar="FILE", help="or binomial; csv and folder only")
     check.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="csv only")
     check.add_argument(
         "--metadata", nargs="+", default=[], metavar="[SPLIT=]FILE", help="csv and df20_mini only"

@@ -9,6 +9,7 @@ import posixpath
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
 import numpy as np
@@ -58,8 +59,11 @@ class Problem:
         return self.kind(self.text())
 
 
-def screen(table, root):
+def screen(table, root, levels):
     """Take out the rows of a source's table that cannot be used.
+
+    A label may stop early: a row needs a name at the coarsest level, and at those between it and
+    the finest that the row has.
 
     Returns
     -------
@@ -83,16 +87,21 @@ def screen(table, root):
             table = table[~bad]
 
     fill = "Fill these cells or drop the rows."
-    for column in ("image", "species", "genus"):
-        take_out(table[column] == "", f"rows have no {column}", fill)
+    take_out(table["image"] == "", "rows have no image", fill)
+    enough = f" A {levels[1]} alone is enough." if len(levels) > 1 else ""
+    is_unknown = (table[[*levels]] == "").all(axis=1)
+    take_out(is_unknown, f"rows have no {levels[0]}", fill + enough)
+    for finer, level in enumerate(levels[1:], 1):
+        gap = (table[level] == "") & (table[[*levels[:finer]]] != "").any(axis=1)
+        take_out(gap, f"rows have no {level}", fill)
     take_out(
-        [not all(map(is_unicode, names)) for names in table[["image", "species", "genus"]].values],
+        [not all(map(is_unicode, names)) for names in table[["image", *levels]].values],
         "names of files or folders are not UTF-8",
         "Rename these (convmv does many at once).",
     )
     table = table.assign(
         # The same accented letter can be stored in two ways (macOS folders use the longer one).
-        **{level: table[level].map(_one_spelling) for level in ("species", "genus")},
+        **{level: table[level].map(_one_spelling) for level in levels},
         **dict(zip(("image", "place"), located(root, table["image"]), strict=True)),
     )
     inside = "Paths are relative to data_root; let data_root be the folder that holds them all."
@@ -117,22 +126,24 @@ def screen(table, root):
             value="split",
         )
         table = table.assign(split=table["split"].str.lower().map(SPLIT_NAMES))
-    for check in (_nested, _once_each):
-        table, more = check(table)
-        problems += more
+    table, more = _nested(table, levels)
+    table, again = _once_each(table)
+    return table, problems + more + again
+
+
+def _nested(table, levels):
+    """Take out the classes that stand under two others; the taxonomy says which."""
+    problems = []
+    for child, parent in pairwise(levels):
+        is_known = table[child] != ""
+        try:
+            if is_known.any():
+                Taxonomy.from_table(table[is_known], (child, parent))
+        except ValueError as error:
+            n_parents = table.groupby(child)[parent].transform("nunique")
+            table = table[~is_known | (n_parents == 1)]
+            problems.append(Problem(str(error)))
     return table, problems
-
-
-def _nested(table):
-    """Take out the species that stand under two genera; the taxonomy says which."""
-    if table.empty:
-        return table, []
-    try:
-        Taxonomy.from_table(table)
-    except ValueError as error:
-        n_genera = table.groupby("species")["genus"].transform("nunique")
-        return table[n_genera == 1], [Problem(str(error))]
-    return table, []
 
 
 def _once_each(table):

@@ -7,11 +7,13 @@ that are too small.
 
 import hashlib
 from collections import defaultdict
+from itertools import pairwise
 
 from tqdm import tqdm
 
 from fgcl_utils.datasets import pixels, sources, survey
 from fgcl_utils.datasets.checks import ImageError, Problem, listed
+from fgcl_utils.taxonomy import plural
 
 # Below this number of training images, a genus centroid is where its few photos happen to be.
 SMALL_GENUS = 5
@@ -47,7 +49,7 @@ def inspect(dataset, data_root, image_size=64, **options):
         return None, problems
     unreadable, more = _look_at_images(data, image_size)
     readable_rows = data.table.drop(index=unreadable)
-    return data, problems + more + _small_classes(readable_rows)
+    return data, problems + more + _small_classes(readable_rows, data.levels)
 
 
 def _look_at_images(data, image_size):
@@ -84,7 +86,7 @@ def _look_at_images(data, image_size):
             list(failures.values()),
             "Replace these files or take them out of the table.",
         ),
-        *_copies(data.table, copies),
+        *_copies(data.table, copies, data.levels[0]),
         Problem(
             f"{len(small)} images are smaller than {image_size} pixels",
             small,
@@ -94,20 +96,18 @@ def _look_at_images(data, image_size):
     return list(failures), [problem for problem in found if len(problem.where)]
 
 
-def _copies(table, copies):
+def _copies(table, copies, finest):
     """`copies` are lists of rows whose images are equal; sorted by the harm that they do."""
     across, labels, same = [], [], []
     for rows in copies:
         among = table.loc[rows]
         if among["split"].nunique() > 1:
             column, kind = "split", across
-        elif among["species"].nunique() > 1:
-            column, kind = "species", labels
+        elif among[finest].nunique() > 1:
+            column, kind = finest, labels
         else:
             column, kind = "split", same
-        kind.append(
-            " = ".join(f"{row.image} ({getattr(row, column)})" for row in among.itertuples())
-        )
+        kind.append(" = ".join(f"{row['image']} ({row[column]})" for _, row in among.iterrows()))
     return [
         Problem(
             f"{len(across)} images stand in several splits",
@@ -115,7 +115,7 @@ def _copies(table, copies):
             "Keep one of each: a model is tested on what it learnt.",
         ),
         Problem(
-            f"{len(labels)} images stand under several species",
+            f"{len(labels)} images stand under several {plural(finest)}",
             labels,
             "Keep the right one of each.",
         ),
@@ -127,40 +127,46 @@ def _copies(table, copies):
     ]
 
 
-def _small_classes(table):
-    n_train = (table["split"] == "train").groupby(table["species"]).sum()
-    lonely = n_train[n_train < 2]
-    n_of_genus = (table["split"] == "train").groupby(table["genus"]).sum()
-    tiny = n_of_genus[n_of_genus < SMALL_GENUS]
-    found = [
-        Problem(
-            f"{len(lonely)} species have fewer than 2 training images",
-            [f"{name}: {n}" for name, n in lonely.items()],
-            "Such an image has no positive but its own second view: add photos, or drop these.",
-        ),
-        Problem(
-            f"{len(tiny)} genera have fewer than {SMALL_GENUS} training images",
-            [f"{name}: {n}" for name, n in tiny.items()],
-            "Their centroids, which tell the outliers, rest on these: add photos or drop them.",
-        ),
-    ]
-    return [problem for problem in found if len(problem.where)]
+def _small_classes(table, levels):
+    is_train = table["split"] == "train"
+    found = []
+    for level in levels:
+        least = 2 if level == levels[0] else SMALL_GENUS
+        n_train = is_train[table[level] != ""].groupby(table[level]).sum()
+        few = [f"{name}: {n}" for name, n in n_train[n_train < least].items()]
+        if few:
+            mend = (
+                "Such an image has no positive but its own second view: add photos, or drop these."
+                if level == levels[0]
+                else "Their centroids, which tell the outliers, rest on these: add photos or drop "
+                "them."
+            )
+            what = f"{len(few):,} {plural(level)} have fewer than {least} training images"
+            found.append(Problem(what, few, mend))
+    return found
 
 
 def described(data) -> str:
     """The data set in a few lines."""
-    summary, table = data.summary(), data.table
-    per_species = table["species"].value_counts()
-    per_genus = table.groupby("genus")["species"].nunique()
+    summary, table, levels = data.summary(), data.table, data.levels
+    counts = zip(data.taxonomy.n_classes, map(plural, levels), strict=True)
     splits = ", ".join(f"{n:,} {split}" for split, n in summary["n_images"].items() if n)
+    known = table[table[levels[0]] != ""]
+    per_class = known[levels[0]].value_counts()
     lines = [
-        f"{len(table):,} images of {len(per_species):,} species in {len(per_genus):,} genera",
+        f"{len(table):,} images of " + " in ".join(f"{n:,} {of}" for n, of in counts),
         f"  splits: {splits}",
-        f"  images per species: {per_species.min()} to {per_species.max()}, "
-        f"median {per_species.median():g}",
-        f"  species per genus: {per_genus.min()} to {per_genus.max()}, "
-        f"{(per_genus == 1).sum()} genera of one species (no soft positives there)",
+        f"  images per {levels[0]}: {per_class.min()} to {per_class.max()}, "
+        f"median {per_class.median():g}",
     ]
+    if early := len(table) - len(known):
+        lines.append(f"  without a {levels[0]}, known from a higher level only: {early:,}")
+    for child, parent in pairwise(levels):
+        per = known.groupby(parent)[child].nunique()
+        lines.append(
+            f"  {child} per {parent}: {per.min()} to {per.max()}, "
+            f"{(per == 1).sum():,} {plural(parent)} of one {child} (no soft positives there)"
+        )
     if data.name == "folder" and (others := sources.other_files(data.data_root)):
         named = [f"{n} {suffix or 'without a suffix'}" for suffix, n in others]
         lines.append(f"  not taken for images: {listed(named, ', ', 5)}")

@@ -7,20 +7,33 @@ species away from training, for open-set recognition.
 
 import zlib
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 
 from fgcl_utils.datasets.checks import SOURCE_SPLITS, Problem
+from fgcl_utils.taxonomy import plural
 
 SPLITS = (*SOURCE_SPLITS, "unseen")  # unseen: test images of species that training never sees
 
 
-def with_split(table, seed):
+def with_split(table, seed, levels):
     """The table with its own split; else with ours, by observation where it has one."""
     if "split" in table and not (table["split"] == "").all():
         return table
     ours = grouped_split if "observation" in table else image_split
-    return table.assign(split=ours(table, seed))
+    return table.assign(split=ours(table, seed, levels))
+
+
+def finest_classes(table, levels):
+    """Each image's class at the finest level at which it is known, as an array of names."""
+    names = table[levels[0]].to_numpy(dtype=object, copy=True)
+    for finer, level in pairwise(levels):
+        rows = np.flatnonzero(names == "")
+        coarser = table[level].to_numpy(dtype=object)[rows]
+        # A genus may be called as a species is: those known to the genus only stay apart.
+        names[rows] = [name and f"{name} ({finer} unknown)" for name in coarser]
+    return names
 
 
 def quotas(n):
@@ -30,15 +43,16 @@ def quotas(n):
     return n - n_val - n_test, n_val, n_test
 
 
-def image_split(table, seed):
+def image_split(table, seed, levels):
     """Our split by single images.
 
-    A species' images are sorted and shuffled by a seed of its own, so that neither the order of
-    the rows nor another species moves an image to another split.
+    A species is a class of the finest level at which an image is known. Its images are sorted and
+    shuffled by a seed of its own, so that neither the order of the rows nor another species moves
+    an image to another split.
     """
     split = np.full(len(table), "train", dtype=object)
     image = table["image"].to_numpy(dtype=object)
-    for species, rows in table.groupby("species").indices.items():
+    for species, rows in table.groupby(finest_classes(table, levels)).indices.items():
         rng = np.random.default_rng([seed, zlib.crc32(species.encode())])
         rows = rng.permutation(rows[np.argsort(image[rows])])
         _, n_val, n_test = quotas(len(rows))
@@ -47,7 +61,7 @@ def image_split(table, seed):
     return split
 
 
-def grouped_split(table, seed):
+def grouped_split(table, seed, levels):
     """Our split by whole observations.
 
     Large groups first, each goes where its species lack most images; a group of several species
@@ -55,7 +69,7 @@ def grouped_split(table, seed):
     of one group is all in train. Groups of one size come in an order that depends on their names
     and the seed alone.
     """
-    species = table["species"].to_numpy(dtype=object)
+    species = finest_classes(table, levels)
     members = table.groupby("observation").indices
     lacking = {name: list(quotas(n)) for name, n in Counter(species).items()}
     present = {name: [False] * len(SOURCE_SPLITS) for name in lacking}
@@ -80,12 +94,12 @@ def grouped_split(table, seed):
     return split
 
 
-def hold_out(table, share, seed):
+def hold_out(table, share, seed, levels):
     """Take about `share` of the species out of training, as evenly from the genera as can be.
 
     Their test images become "unseen", their other images "unused". A genus keeps two known
     species (or the fewer that it has); species without test images are not chosen, since nothing
-    could be measured on them.
+    could be measured on them. Species and genera are the two finest levels, whatever their names.
 
     Returns
     -------
@@ -97,27 +111,33 @@ def hold_out(table, share, seed):
     ValueError
         If there are none.
     """
-    chosen, wanted = _species_to_hold_out(table, share, seed)
-    n_species = table["species"].nunique()
-    asks = f"held_out_species={share} asks for {wanted} of {n_species} species"
+    finest = levels[0]
+    chosen, wanted = _species_to_hold_out(table, share, seed, levels)
+    n_species = table[finest][table[finest] != ""].nunique()
+    asks = f"held_out_species={share} asks for {wanted} of {n_species} {plural(finest)}"
+    kept = f"every {levels[1] if levels[1:] else 'data set'} keeps two known {plural(finest)}"
     if not chosen:
         raise ValueError(
-            f"{asks} and none can be held out: every genus keeps two known species, and none has "
-            "a third with test images. Leave held_out_species at 0."
+            f"{asks} and none can be held out: {kept}, and none has a third with test images. "
+            "Leave held_out_species at 0."
         )
     problems = []
     if len(chosen) < wanted:
-        kept = f"{asks}; {len(chosen)} are held out, since every genus keeps two known species"
-        problems.append(Problem(kept, kind=UserWarning))
-    is_chosen, is_test = table["species"].isin(chosen), table["split"] == "test"
+        problems.append(
+            Problem(f"{asks}; {len(chosen)} are held out, since {kept}", kind=UserWarning)
+        )
+    is_chosen, is_test = table[finest].isin(chosen), table["split"] == "test"
     split = np.where(is_chosen, np.where(is_test, "unseen", "unused"), table["split"])
     return table.assign(split=split), problems
 
 
-def _species_to_hold_out(table, share, seed):
+def _species_to_hold_out(table, share, seed, levels):
     """Their names and how many were wanted; each genus gives by its size, rounded fairly."""
-    species_of = table.groupby("genus")["species"].unique()
-    tested = set(table["species"][table["split"] == "test"])
+    table = table[table[levels[0]] != ""]
+    species = table[levels[0]]
+    genus = table[levels[1]].to_numpy() if levels[1:] else np.full(len(table), "")
+    species_of = species.groupby(genus).unique()
+    tested = set(species[table["split"] == "test"])
     candidates, exact = {}, {}
     for genus, names in species_of.items():
         rng = np.random.default_rng([seed, zlib.crc32(genus.encode())])
@@ -125,8 +145,7 @@ def _species_to_hold_out(table, share, seed):
         may_go = [name for name in shuffled if name in tested]
         candidates[genus] = may_go[: max(0, len(names) - 2)]
         exact[genus] = share * len(names)
-    n_species = table["species"].nunique()
-    wanted = max(1, round(share * n_species))
+    wanted = max(1, round(share * species.nunique()))
     taken = {genus: min(int(exact[genus]), len(names)) for genus, names in candidates.items()}
     while sum(taken.values()) < wanted:
         open_genera = [genus for genus in taken if taken[genus] < len(candidates[genus])]
@@ -136,7 +155,7 @@ def _species_to_hold_out(table, share, seed):
     return [name for genus, n in taken.items() for name in candidates[genus][:n]], wanted
 
 
-def split_problems(table):
+def split_problems(table, levels):
     """Training and testing need images, and a genus centroid needs training images."""
     table = table[table["split"].isin(SOURCE_SPLITS)]
     problems = []
@@ -148,23 +167,26 @@ def split_problems(table):
             )
             mend = (
                 "Give some rows this split, or no split at all for a random one (which needs a "
-                "species with two images, or with two groups of group_by)."
+                f"{levels[0]} with two images, or with two groups of group_by)."
             )
             problems.append(Problem(what, mend=mend))
     if problems:
         return problems
     train, held_out = table[table["split"] == "train"], table[table["split"] != "train"]
-    mends = {
-        "genus": "An outlier is told by its genus's training images: move some to train, or drop "
-        "these rows.",
-        "species": "Species accuracy counts them as errors.",
-    }
-    for level, kind in (("genus", ValueError), ("species", UserWarning)):
-        first = held_out[~held_out[level].isin(train[level])].drop_duplicates(level)
+    for level in (*levels[1:], levels[0]):
+        known = held_out[held_out[level] != ""]
+        first = known[~known[level].isin(train[level])].drop_duplicates(level)
         if len(first):
+            is_finest = level == levels[0]
             what = f"{len(first)} {level} names are in test or val but have no training image"
             where = [f"{name} ({at})" for at, name in sorted(first[level].items(), key=_name)]
-            problems.append(Problem(what, where, mends[level], kind))
+            mend = (
+                f"{level.capitalize()} accuracy counts them as errors."
+                if is_finest
+                else f"An outlier is told by its {level}'s training images: move some to train, or "
+                "drop these rows."
+            )
+            problems.append(Problem(what, where, mend, UserWarning if is_finest else ValueError))
     return problems
 
 

@@ -23,6 +23,10 @@ import torch
 import torch.nn.functional as F
 
 GENERA = ("Agaricus", "Amanita", "Boletus", "Clitocybe", "Mycena", "Russula")
+# A level above the genera that their builds justify (see ring and pores in TRAITS): what is under
+# the cap, and what is left of a veil on the stem. It shows, and it is no family.
+FORMS = ("gills and ring", "gills and ring", "pores", "gills", "gills", "gills")
+LEVELS = ("species", "genus", "form")
 DF20_MINI_SPECIES = (22, 17, 6, 14, 49, 74)  # species per genus there: ours are split alike
 DF20_MINI_SPREAD = 122 / 3  # its commonest over its rarest species, in test photos
 MIN_TRAIN, MIN_VAL, MIN_TEST = 4, 1, 2
@@ -97,20 +101,23 @@ class Dials:
 # --- the table: which photos there are -----------------------------------------------------------
 
 
-def make_table(dials=None):
+def make_table(dials=None, levels=LEVELS[:2]):
     """The table of the data set, one row per photo.
 
     Parameters
     ----------
     dials : Dials, optional
+    levels : sequence of str
+        Among species, genus and form: Agaricus and Amanita have gills and a ring, Boletus has
+        pores, Clitocybe, Mycena and Russula have gills alone.
 
     Returns
     -------
     pandas.DataFrame
-        RangeIndex; columns image ("synthetic/000123"), species, genus, split. Rows are ordered by
+        RangeIndex; columns image ("synthetic/000123"), the levels, split. Rows are ordered by
         species; the split is 70/10/20 % of each species, drawn by ``dials.seed``.
     """
-    return _tables(dials or Dials())[0].copy()
+    return _tables(dials or Dials())[0][["image", *levels, "split"]].copy()
 
 
 def factors(dials=None):
@@ -145,6 +152,7 @@ def _tables(dials):
             "image": [f"synthetic/{i:06d}" for i in range(dials.n_images)],
             "species": np.array(names)[named],
             "genus": np.array(GENERA)[genus[named]],
+            "form": np.array(FORMS)[genus[named]],
             "split": split,
         }
     )
