@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from fgcl_utils.files import write_npz
 
 _LIBRARY = {"tsne": "scikit-learn", "umap": "umap-learn"}
-_MIN_POINTS = 5
+_FEW = 5  # below it there are no neighbourhoods to show, and t-SNE and UMAP refuse
 
 
 def project(
@@ -34,6 +34,9 @@ def project(
     min_dist=0.1,
 ):
     """Project several embeddings of the same points to the plane, from one shared start.
+
+    Fewer than 5 points are laid out by their principal axes, which is exact for 3; points that are
+    all equal lie on one.
 
     Parameters
     ----------
@@ -57,8 +60,8 @@ def project(
     Raises
     ------
     ValueError
-        For an unknown method, embeddings of different lengths, fewer than 5 points, or a value
-        that is not finite.
+        For an unknown method, embeddings of different lengths, no points, or a value that is not
+        finite.
     """
     if method not in _LIBRARY:
         raise ValueError(f"projection method {method!r} is unknown; choose 'tsne' or 'umap'")
@@ -74,7 +77,13 @@ def project(
         return _read(cache, rows)
     start = shared_layout(rows, seed)
     fit = _tsne if method == "tsne" else _umap
-    planes = _aligned({name: fit(array, start, seed, **settings) for name, array in rows.items()})
+
+    def plane(points):
+        if len(points) < _FEW or not (points != points[0]).any():
+            return _principal_plane(points, seed)
+        return fit(points, start, seed, **settings)
+
+    planes = _aligned({name: plane(array) for name, array in rows.items()})
     if cache:
         # (methods, N, 2): names of methods would have to be file names inside the archive
         write_npz(cache, {"planes": np.stack(list(planes.values()))})
@@ -97,7 +106,7 @@ def shared_layout(embeddings, seed=0):
         (Kobak and Linderman, Nature Biotechnology 2021).
     """
     side_by_side = np.concatenate(list(embeddings.values()), axis=1)  # (N, sum of D)
-    layout = PCA(2, random_state=seed).fit_transform(side_by_side)  # (N, 2)
+    layout = _principal_plane(side_by_side, seed)  # (N, 2)
     spread = layout[:, 0].std()
     return (layout * (1e-4 / spread if spread > 0 else 0.0)).astype(np.float32)
 
@@ -187,6 +196,15 @@ def unit_rows(array, name):
     return np.divide(array, length, out=np.zeros_like(array), where=length > 0)
 
 
+def _principal_plane(points, seed):
+    """Points (N, D) on their first two principal axes; 0 on those that they do not have."""
+    plane = np.zeros((len(points), 2), dtype=np.float32)
+    n_axes = min(2, *points.shape)
+    if (points != points[:1]).any():
+        plane[:, :n_axes] = PCA(n_axes, random_state=seed).fit_transform(points)
+    return plane
+
+
 def _tsne(points, start, seed, perplexity):
     # benchmarks/projection.py: openTSNE gives equal maps and saves seconds only in the thousands.
     from sklearn.manifold import TSNE
@@ -204,7 +222,8 @@ def _umap(points, start, seed, n_neighbors, min_dist):
     reducer = UMAP(
         n_neighbors=min(n_neighbors, len(points) - 1),
         min_dist=min_dist,
-        init=start,
+        # UMAP divides by each axis's spread: points on a line have but one
+        init=start if np.ptp(start, axis=0).all() else "random",
         random_state=seed,
         n_jobs=1,  # what a fixed seed implies; said aloud, since umap warns otherwise
     )
@@ -234,7 +253,7 @@ def _without_self(found, rows):
     """Drop each row's own index from its k + 1 neighbours, or the farthest if it is not there."""
     keep = found != rows[:, None]  # (M, k + 1)
     keep[keep.all(axis=1), -1] = False
-    return found[keep].reshape(len(found), -1)
+    return found[keep].reshape(len(found), found.shape[1] - 1)
 
 
 def _check_lengths(rows):
@@ -243,8 +262,8 @@ def _check_lengths(rows):
     lengths = {name: len(array) for name, array in rows.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"embeddings of the same points differ in length: {lengths}")
-    if min(lengths.values()) < _MIN_POINTS:
-        raise ValueError(f"a map needs at least {_MIN_POINTS} points, and there are {lengths}")
+    if not min(lengths.values()):
+        raise ValueError(f"a map needs at least one point, and there are none: {lengths}")
 
 
 def _content_key(rows, method, seed, settings):

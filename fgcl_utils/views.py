@@ -8,7 +8,9 @@ On a CPU the loader makes the views. For a GPU, which would wait for them, it ha
 pixels and what was drawn for them, and the GPU makes the views of the whole batch.
 """
 
+import mmap
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
@@ -63,6 +65,14 @@ class TwoViews(Dataset):
         self.transform = augmentation(images.shape[1])
         # Shared, so that loader processes that outlive an epoch see the next one.
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def __getstate__(self):
+        """What a loader process is sent under spawn: a memory map's file, not its pixels."""
+        return self.__dict__ | {"images": _reopening(self.images)}
+
+    def __setstate__(self, state):
+        images = state["images"]
+        self.__dict__.update(state, images=images() if isinstance(images, partial) else images)
 
     def set_epoch(self, epoch):
         self._epoch.fill_(epoch)
@@ -190,3 +200,15 @@ def _recoloured(views, step, factor):
     other = torch.where(step == _SATURATION, grey, 0.0)
     other = torch.where(step == _CONTRAST, grey.mean((2, 3), keepdim=True), other)
     return torch.lerp(other, views, factor).clamp(0, 1)
+
+
+def _reopening(images):
+    """A call that maps the same file again; the array itself if it is no whole mapped file."""
+    # The base of a part of a map is the map, and the part does not know where in the file it is.
+    is_whole_file = isinstance(images, np.memmap) and isinstance(images.base, mmap.mmap)
+    if not is_whole_file or images.filename is None or images.mode == "c":
+        return images
+    order = "C" if images.flags.c_contiguous else "F"
+    return partial(
+        np.memmap, images.filename, images.dtype, "r", images.offset, images.shape, order
+    )

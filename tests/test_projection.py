@@ -103,6 +103,35 @@ def test_few_points_lower_the_perplexity():
     assert projection.project({"ce": clusters(n=6)})["ce"].shape == (6, 2)
 
 
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_the_fewest_points_are_laid_out_by_their_distances(n, method):
+    pair = {"ce": clusters(n), "hcl": clusters(n, seed=1)[:, :3]}
+    for name, plane in projection.project(pair, method).items():
+        assert plane.shape == (n, 2) and plane.dtype == np.float32
+        if n < 4:  # three points lie in a plane
+            expected = pairwise_distances(projection.unit_rows(pair[name], name))
+            np.testing.assert_allclose(pairwise_distances(plane), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_points_that_are_all_equal_lie_on_one(method):
+    other = clusters(n=20)
+    planes = projection.project({"zero": np.zeros((20, 8)), "other": other}, method)
+    assert (planes["zero"] == 0).all() and np.ptp(planes["other"]) > 1
+    assert (projection.project({"equal": np.ones((20, 8))}, method)["equal"] == 0).all()
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_some_rows_of_zeros_and_points_on_a_line_have_a_map(method):
+    some = clusters(n=30)
+    some[:9] = 0
+    line = np.random.default_rng(0).normal(size=(30, 1))
+    planes = [projection.project({"ce": x}, method)["ce"] for x in (some, line)]
+    assert all(np.isfinite(plane).all() for plane in planes)
+
+
 @pytest.mark.parametrize("k", [1, 5, 12])
 def test_trustworthiness_equals_scikit_learns(embeddings, planes, k):
     x = projection.unit_rows(embeddings["ce"], "ce")
@@ -161,6 +190,10 @@ def test_neighbours_are_the_most_similar_and_never_oneself():
     np.testing.assert_allclose(np.take_along_axis(similarity, found, axis=1), best, atol=1e-5)
 
 
+def test_a_single_point_has_no_neighbours():
+    assert projection.nearest_neighbours(clusters(n=1), 12).shape == (1, 0)
+
+
 def test_a_row_of_zeros_stays_one_and_others_get_length_one():
     x = clusters()
     x[3] = 0
@@ -175,7 +208,7 @@ def test_a_row_of_zeros_stays_one_and_others_get_length_one():
         (({"ce": clusters()}, "pca"), "choose 'tsne' or 'umap'"),
         (({},), "no embedding"),
         (({"ce": clusters(), "hcl": clusters(n=149)},), "differ in length"),
-        (({"ce": clusters(n=3)},), "at least 5 points"),
+        (({"ce": np.empty((0, 4))},), "at least one point"),
         (({"ce": np.zeros(7)},), "must be \\(points, dimensions\\)"),
         (({"ce": np.where(np.eye(9), np.nan, 1.0)},), "first is row 0"),
     ],

@@ -1,5 +1,8 @@
 """Views depend on (seed, epoch, image) alone."""
 
+import pickle
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +70,52 @@ def test_loader_processes_that_persist_see_the_next_epoch(images, kind):
         views.set_epoch(epoch)
         drawn = torch.cat([sample for sample, _, _ in loader])
         assert torch.equal(drawn, torch.stack([views[i][0] for i in range(20)]))
+
+
+def pickled(views):
+    return bytes(ForkingPickler.dumps(views))
+
+
+@kinds
+def test_a_spawned_loader_process_is_sent_the_file_and_not_the_pixels(images, kind, tmp_path):
+    np.save(tmp_path / "pixels.npy", images)
+    views = kind(np.load(tmp_path / "pixels.npy", mmap_mode="r"), np.arange(20), seed=3)
+    sent = pickled(views)
+    assert len(sent) < 6000 < images.nbytes
+    copy = pickle.loads(sent)
+    assert isinstance(copy.images, np.memmap) and not copy.images.flags.writeable
+    assert all(equal(copy[i], views[i]) for i in range(20))
+    views.set_epoch(2)
+    assert equal(copy[0], views[0])
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+def test_other_arrays_are_sent_as_they_are(images, mode, tmp_path):
+    np.save(tmp_path / "pixels.npy", images)
+    whole = np.load(tmp_path / "pixels.npy", mmap_mode=mode)
+    if mode == "c":
+        whole[7] = 255 - whole[7]  # in memory only: the file does not know
+    for part in (np.array(whole), whole[5:15], whole[::2]):
+        copy = pickle.loads(pickled(TwoViews(part, np.arange(len(part)))))
+        np.testing.assert_array_equal(copy.images, part)
+    copy = pickle.loads(pickled(TwoViews(whole, np.arange(20))))
+    np.testing.assert_array_equal(copy.images, whole)
+
+
+def test_a_map_of_a_raw_file_in_another_order_is_opened_as_it_was(tmp_path):
+    there = np.memmap(tmp_path / "raw", np.uint8, "w+", 64, (6, 8, 8, 3), "F")
+    there[:] = np.random.default_rng(0).integers(0, 256, there.shape)
+    copy = pickle.loads(pickled(TwoViews(there, np.arange(6))))
+    assert copy.images.filename == there.filename
+    np.testing.assert_array_equal(copy.images, there)
+
+
+def test_spawned_loader_processes_draw_the_same_views(images, tmp_path):
+    np.save(tmp_path / "pixels.npy", images)
+    views = TwoViews(np.load(tmp_path / "pixels.npy", mmap_mode="r"), np.arange(20))
+    loader = DataLoader(views, batch_size=10, num_workers=1, multiprocessing_context="spawn")
+    drawn = torch.cat([sample for sample, _, _ in loader])
+    assert torch.equal(drawn, torch.stack([views[i][0] for i in range(20)]))
 
 
 # --- made on the device -----------------------------------------------------------------------
