@@ -11,17 +11,16 @@
 import dataclasses
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from fgcl_utils.files import digest, project_root, read_json, write_json
+from fgcl_utils.files import digest, home_dir, read_json, read_npz, readable, write_json
 from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import METHODS, NOTEBOOKS, Settings, SettingsError
 
 
 def study_folder(settings):
     """``runs/<run_name>``."""
-    return project_root() / "runs" / settings.run_name
+    return home_dir() / "runs" / settings.run_name
 
 
 def run_folder(settings, method):
@@ -111,14 +110,14 @@ def load_run(settings, method):
     folder = run_folder(settings, method)
     if not finished(folder):
         raise FileNotFoundError(_missing(settings, [method]))
-    with np.load(folder / "embeddings.npz", allow_pickle=False) as arrays:
-        embeddings = {name: arrays[name] for name in arrays.files}
+    with readable(folder / "history.csv"):
+        history = pd.read_csv(folder / "history.csv")
     return {
         "folder": folder,
         "config": read_json(folder / "config.json"),
-        "history": pd.read_csv(folder / "history.csv"),
+        "history": history,
         "metrics": read_json(folder / "metrics.json"),
-        "embeddings": embeddings,
+        "embeddings": read_npz(folder / "embeddings.npz"),
     }
 
 

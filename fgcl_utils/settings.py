@@ -9,11 +9,9 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import yaml
-
 from fgcl_utils import datasets
 from fgcl_utils.datasets.synthetic import Dials
-from fgcl_utils.files import cache_dir, read_json, resolve
+from fgcl_utils.files import cache_dir, read_json, read_yaml, resolve
 
 METHODS = ("ce", "supcon", "hcl")
 NOTEBOOKS = {"ce": "01_ce_baseline", "supcon": "02_supcon", "hcl": "03_hcl"}
@@ -155,8 +153,7 @@ class Settings:
     @classmethod
     def from_profile(cls, path, **overrides):
         """Settings from a papermill parameter file such as ``profiles/demo.yaml``."""
-        values = yaml.safe_load(resolve(path).read_text(encoding="utf-8")) or {}
-        return cls.from_dict(values | overrides)
+        return cls.from_dict(read_yaml(resolve(path)) | overrides)
 
     @classmethod
     def from_run(cls, folder):
