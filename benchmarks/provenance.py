@@ -2,23 +2,19 @@
 
 import os
 import platform
-import subprocess
 import time
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from fgcl_utils.provenance import commit
 
 
 def provenance(began, packages, **more):
     """Date, commit, machine and versions; `began` is a time.perf_counter(), `more` is added."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    )
     about = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit.stdout.strip(),
+        "commit": commit(),
         "duration_s": round(time.perf_counter() - began, 1),
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),

@@ -26,13 +26,16 @@ def provenance():
         "device": torch.cuda.get_device_name() if cuda else "cpu",
         "threads": torch.get_num_threads(),
         "processes": int(os.environ.get("WORLD_SIZE", 1)),  # as accelerate and torchrun set it
-        "commit": _commit(),
+        "commit": commit(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _commit():
-    """Commit of the project's checkout, with '+' if files differ from it; None outside git."""
+def commit():
+    """Commit of the project's checkout, with '+' if files differ from it; None outside git.
+
+    A copy without .git that lies in another repository has none: that one's says nothing of it.
+    """
 
     def git(*arguments):
         return subprocess.run(
@@ -40,6 +43,8 @@ def _commit():
         ).stdout.strip()
 
     try:
+        if git("rev-parse", "--show-cdup"):  # the way up from here to the repository's top
+            return None
         return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain") else "")
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -12,12 +12,11 @@ import dataclasses
 import itertools
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fgcl_utils import metrics
 from fgcl_utils.datasets import SPLITS
-from fgcl_utils.files import digest, project_root, read_json, write_json
+from fgcl_utils.files import digest, home_dir, read_json, read_npz, readable, write_json
 from fgcl_utils.methods import METHODS
 from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings, SettingsError
@@ -28,7 +27,7 @@ BOOK = ("ce", "supcon", "hcl")
 
 def study_folder(settings):
     """``runs/<run_name>``."""
-    return project_root() / "runs" / settings.run_name
+    return home_dir() / "runs" / settings.run_name
 
 
 def run_folder(settings, method):
@@ -117,10 +116,12 @@ def load_run(settings, method):
     folder = run_folder(settings, method)
     if not finished(folder):
         raise FileNotFoundError(_missing(settings, [method]))
+    with readable(folder / "history.csv"):
+        history = pd.read_csv(folder / "history.csv")
     return {
         "folder": folder,
         "config": read_json(folder / "config.json"),
-        "history": pd.read_csv(folder / "history.csv"),
+        "history": history,
         "metrics": read_json(folder / "metrics.json"),
         "embeddings": load_embeddings(folder),
     }
@@ -132,8 +133,7 @@ def load_embeddings(folder, shares=None):
     Of level blocks, which are stored with equal shares, `shares` says what each level counts for in
     the embedding; by default those that were chosen on validation images.
     """
-    with np.load(folder / "embeddings.npz", allow_pickle=False) as file:
-        arrays = dict(file)
+    arrays = read_npz(folder / "embeddings.npz")
     if "block_dims" in arrays:
         shares = read_json(folder / "metrics.json")["shares"] if shares is None else shares
         for split in arrays.keys() & {*SPLITS}:

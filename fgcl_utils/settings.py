@@ -14,7 +14,7 @@ import yaml
 
 from fgcl_utils import datasets
 from fgcl_utils.datasets.synthetic import Dials
-from fgcl_utils.files import cache_dir, read_json, resolve
+from fgcl_utils.files import cache_dir, read_json, read_yaml, resolve
 from fgcl_utils.methods import METHODS
 
 # What cannot change the trained weights is not part of a run's identity, so that a run is found
@@ -183,8 +183,7 @@ class Settings:
     @classmethod
     def from_profile(cls, path, **overrides):
         """Settings from a papermill parameter file such as ``profiles/demo.yaml``."""
-        values = yaml.safe_load(resolve(path).read_text(encoding="utf-8")) or {}
-        return cls.from_dict(values | overrides)
+        return cls.from_dict(read_yaml(resolve(path)) | overrides)
 
     @classmethod
     def from_run(cls, folder):
@@ -338,8 +337,8 @@ def load_dataset(settings):
     return datasets.load_dataset(
         settings.dataset,
         None if settings.data_root is None else resolve(settings.data_root),
-        **({"levels": settings.levels} if settings.levels != ("species", "genus") else {}),
-        **({"taxonomy": settings.taxonomy} if settings.taxonomy else {}),
+        levels=settings.levels,
+        taxonomy=settings.taxonomy,
         columns=settings.columns,
         metadata=settings.metadata,
         dials=dials,

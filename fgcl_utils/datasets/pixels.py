@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from tqdm import tqdm
 
 from fgcl_utils.datasets.checks import ImageError, printable
+from fgcl_utils.progress import bar
 
 VERSION = 1  # part of the cache's key: raise it when square_image() changes what it returns
 
@@ -113,7 +113,7 @@ def progress(steps, verb, pixels):
     n, size = pixels.shape[:2]
     text = f"{verb} {n:,} images at {size} px ({pixels.nbytes / 1e9:.2g} GB)"
     total = len(steps) if hasattr(steps, "__len__") else n
-    return tqdm(steps, text, total, mininterval=0.5)
+    return bar(steps, text, total, mininterval=0.5)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 import yaml
 
 from fgcl_utils import study
-from fgcl_utils.files import project_root, write_json
+from fgcl_utils.files import home_dir, write_json
 from fgcl_utils.methods import METHODS
 from fgcl_utils.runs import BOOK
 from fgcl_utils.settings import SettingsError
@@ -39,7 +39,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     try:
         return _command(options)
-    except SettingsError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -60,7 +60,7 @@ def _command(options):
             raise SettingsError(f"--job {options.job}: there are runs 0 to {len(jobs) - 1}")
         return 1 if run_all([jobs[options.job]], parallel=1) else 0
     failed = run_all(jobs, options.parallel)
-    path = project_root() / "results" / f"{spec['name']}.json"
+    path = home_dir() / "results" / f"{spec['name']}.json"
     write_json(path, summarise(spec, jobs, parameters))
     print(path)
     return 1 if failed else 0

@@ -4,10 +4,8 @@ import dataclasses
 import itertools
 from dataclasses import dataclass
 
-import yaml
-
 from fgcl_utils import runs
-from fgcl_utils.files import resolve
+from fgcl_utils.files import read_yaml, resolve
 from fgcl_utils.runs import BOOK
 from fgcl_utils.settings import Settings, SettingsError
 
@@ -48,7 +46,7 @@ def read_spec(path):
     path = resolve(path)
     if not path.is_file():
         raise SettingsError(f"there is no {path}: give a file of experiments/ or profiles/")
-    spec = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    spec = read_yaml(path)
     if "runs" not in spec:
         title = f"The methods with the settings of profiles/{path.name}"
         return {"name": path.stem, "title": title, "profile": path.stem, "runs": [{}]}

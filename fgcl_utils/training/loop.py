@@ -15,11 +15,10 @@ import numpy as np
 import pandas as pd
 import torch
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
-from fgcl_utils import methods, metrics, runs
+from fgcl_utils import methods, metrics, progress, runs
 from fgcl_utils.datasets import SPLITS
-from fgcl_utils.files import project_root, read_json, written_aside
+from fgcl_utils.files import home_dir, read_json, written_aside
 from fgcl_utils.methods import METHODS
 from fgcl_utils.models import build_model
 from fgcl_utils.sampling import HierarchicalBatchSampler
@@ -59,7 +58,7 @@ def train(settings, method, dataset):
     if runs.is_made(settings, method):
         folder = runs.open_run(settings, method, dataset)
         made = read_json(folder / "config.json")["provenance"]
-        print(f"{folder.relative_to(project_root())} is finished: loaded, not trained again")
+        print(f"{folder.relative_to(home_dir())} is finished: loaded, not trained again")
         print(f"made {made['date']} at commit {str(made['commit'])[:8]}")
     else:
         processes.on_every_gpu(_make, settings, method, dataset)
@@ -167,7 +166,7 @@ class Trainer:
         """Train from the last whole epoch, if there is one, to the last."""
         done, history = self._resume()
         epochs, steps = self.settings.epochs, len(self.sampler)
-        with tqdm(
+        with progress.bar(
             total=epochs * steps,
             initial=done * steps,
             desc=self.method,
@@ -179,7 +178,7 @@ class Trainer:
                 history.append(row)
                 if self.accelerator.is_main_process:
                     self._save_epoch(epoch + 1, history)
-                bar.set_postfix(epoch=epoch + 1, loss=f"{row['train_loss']:.3f}")
+                bar.set_postfix(epoch=f"{epoch + 1}/{epochs}", loss=f"{row['train_loss']:.3f}")
 
     def _resume(self):
         """Epochs done and their history; the state of the last whole epoch is put back."""

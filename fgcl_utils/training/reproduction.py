@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 from fgcl_utils import runs
-from fgcl_utils.files import project_root, read_json
+from fgcl_utils.files import home_dir, read_json, read_npz
 from fgcl_utils.settings import Settings, SettingsError, load_dataset
 from fgcl_utils.training.loop import train
 
@@ -56,7 +56,7 @@ def reproduce(folder):
     made = config["provenance"]
     if made["device"] == "cpu":
         torch.set_num_threads(made["threads"])
-    study = project_root() / "runs"
+    study = home_dir() / "runs"
     study.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="reproduce-", dir=study) as again:
         settings = dataclasses.replace(settings, run_name=Path(again).name)
@@ -76,7 +76,7 @@ def compare(first, second):
     lines = [_verdict("metrics", different, sum(name in metrics[1] for name in metrics[0]))]
     for part, read in {
         "weights": lambda folder: load_file(folder / "checkpoint.safetensors"),
-        "embeddings": _embeddings,
+        "embeddings": lambda folder: read_npz(folder / "embeddings.npz"),
     }.items():
         arrays = [read(folder) for folder in (first, second)]
         gaps = {
@@ -111,11 +111,6 @@ def _differences(first, second):
         for name, value in first.items()
         if name in second and second[name] != value
     }
-
-
-def _embeddings(folder):
-    with np.load(folder / "embeddings.npz", allow_pickle=False) as arrays:
-        return dict(arrays)
 
 
 def _largest_gap(first, second):
