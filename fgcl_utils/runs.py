@@ -203,11 +203,14 @@ def load_seeds(settings, dataset):
 
 def in_words(measures, levels):
     """What metrics.json says of a run, in one line."""
-    parts = [
-        f"{measures[f'{level}_outliers']} of {measures['n_test']} test photos are outliers on "
-        f"{level} level"
-        for level in levels[1:2]
-    ]
+    parts = []
+    for level in levels[1:2]:
+        outliers, n = measures[f"{level}_outliers"], measures["n_test"]
+        rate, ends = measures[f"{level}_outlier_rate"], measures[f"{level}_outlier_rate_interval"]
+        parts.append(
+            f"{outliers} of {n:,} test photos are outliers on {level} level ({100 * rate:.1f} %, "
+            f"95 % interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f} %)"
+        )
     return ", ".join([*parts, f"{levels[0]} accuracy {measures[f'{levels[0]}_accuracy']:.1%}"])
 
 
