@@ -21,8 +21,9 @@ from fgcl_utils.methods import METHODS
 from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings, SettingsError
 
-# What a study needs at least; its other methods count if they are there.
-BOOK = ("ce", "supcon", "hcl")
+# The paper's methods; and those that the notebooks train, which a study needs at least.
+PAPER = ("ce", "supcon", "hcl")
+NEEDED = (*PAPER, "hcl_blocks")
 
 
 def study_folder(settings):
@@ -150,7 +151,7 @@ def methods_of(settings):
     """
     n_levels = len(settings.levels)
     allowed = [m for m, method in METHODS.items() if n_levels > 1 or not method.needs_levels]
-    return [m for m in allowed if m in BOOK], [m for m in allowed if m not in BOOK]
+    return [m for m in allowed if m in NEEDED], [m for m in allowed if m not in NEEDED]
 
 
 def load_study(settings, dataset):
@@ -159,8 +160,8 @@ def load_study(settings, dataset):
     Raises
     ------
     FileNotFoundError
-        If a run of CE, SupCon or HCL is missing: all such are named, each with the command that
-        makes it. Other methods are left out where they have no run.
+        If a run that the notebooks make is missing: all such are named, each with the command
+        that makes it. Other methods are left out where they have no run.
     SettingsError
         If a run was made on other data.
     """
@@ -231,6 +232,7 @@ def _missing(settings, methods):
             command = f"python -m fgcl_utils.train --method {method} --seed {settings.seed} --set"
             command += f" run_name={settings.run_name}"
         lines.append("  " + command)
+    lines = list(dict.fromkeys(lines))  # one notebook may make several
     return "\n".join(
         [*lines, "and the other parameters (-f profiles/..., -p ...) that you use here"]
     )

@@ -8,7 +8,7 @@ import yaml
 from fgcl_utils import study
 from fgcl_utils.files import home_dir, write_json
 from fgcl_utils.methods import METHODS
-from fgcl_utils.runs import BOOK
+from fgcl_utils.runs import PAPER
 from fgcl_utils.settings import SettingsError
 from fgcl_utils.study.execution import run_all
 from fgcl_utils.study.plan import described, plan, read_spec
@@ -50,7 +50,7 @@ def main(arguments=None):
 def _command(options):
     spec = read_spec(options.file)
     parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
-    jobs = plan(spec, options.seeds, parameters, options.methods or BOOK)
+    jobs = plan(spec, options.seeds, parameters, options.methods or PAPER)
     if options.list:
         for k, job in enumerate(jobs):
             print(f"{k:4}  {'finished' if job.is_finished else '        '}  {described(job)}")

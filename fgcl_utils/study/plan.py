@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fgcl_utils import runs
 from fgcl_utils.files import read_yaml, resolve
-from fgcl_utils.runs import BOOK
+from fgcl_utils.runs import PAPER
 from fgcl_utils.settings import Settings, SettingsError
 
 SPEC_KEYS = ("title", "profile", "settings", "seeds", "runs")
@@ -57,7 +57,7 @@ def read_spec(path):
     return {"name": path.stem, "profile": "demo"} | spec
 
 
-def plan(spec, seeds=None, parameters=None, methods=BOOK):
+def plan(spec, seeds=None, parameters=None, methods=PAPER):
     """The jobs of a study, seed by seed, so that an early stop leaves whole comparisons.
 
     Parameters
