@@ -23,7 +23,7 @@ import loss
 import torch
 from provenance import provenance
 
-from fgcl_utils.losses import SupConLoss, choice, contrastive
+from fgcl_utils.losses import SupConLoss, contrastive, tiles_or_kernels
 
 SIZES = [64, 256, 512, 2048, 8192, 32768, 131_072]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -64,7 +64,7 @@ def measure(name, n, dtype, device):
 def with_way(fused, function, projections, labels):
     """Without the direct form of small batches, which neither way is."""
     with (
-        patch.object(choice, "fused_is_faster", lambda *_: fused),
+        patch.object(tiles_or_kernels, "fused_is_faster", lambda *_: fused),
         patch.object(contrastive, "DIRECT_PAIRS", 0),
     ):
         return function(projections, labels)

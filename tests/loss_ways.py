@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from torch.nn.functional import normalize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fgcl_utils.losses import choice, contrastive, matrices, others
+from fgcl_utils.losses import contrastive, log_sum_exp, matrices, tiles_or_kernels
 
 # Every way a batch can be computed, forced upon small ones: the direct form; class sums with tiles,
 # one or many of them; the same with the shift that low temperatures need. And the kernels for GPUs,
@@ -16,10 +16,10 @@ from fgcl_utils.losses import choice, contrastive, matrices, others
 TILES = {"DIRECT_PAIRS": 1, "TILE_ROWS": {"cpu": 5}, "ROWS": 7}
 HOMES = {
     "DIRECT_PAIRS": contrastive,
-    "TILE_ROWS": others,
-    "UNSHIFTED": others,
+    "TILE_ROWS": log_sum_exp,
+    "UNSHIFTED": log_sum_exp,
     "ROWS": matrices,
-    "fused_is_faster": choice,
+    "fused_is_faster": tiles_or_kernels,
 }
 WAYS = {
     "direct": {"DIRECT_PAIRS": 10**9},

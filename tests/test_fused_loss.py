@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from fgcl_utils.losses import choice
-from fgcl_utils.losses.others import LogSumExpOfOthers
+from fgcl_utils.losses import tiles_or_kernels
+from fgcl_utils.losses.log_sum_exp import LogSumExpOfOthers
 
 CPU = torch.device("cpu")
-trial = choice._wins_a_trial
+trial = tiles_or_kernels._wins_a_trial
 
 
 def test_kernels_pass_the_tests_of_the_losses():
@@ -40,10 +40,10 @@ def test_kernels_compile_for_gpus_and_use_their_tensor_cores(name, dtype, dim):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from fgcl_utils.losses import fused
+    from fgcl_utils.losses import kernels
 
-    kernel, config = getattr(fused, name), fused._CONFIGS[-2]
-    product = getattr(fused.tl, "float32" if dtype == "fp32" else "float16")
+    kernel, config = getattr(kernels, name), kernels._CONFIGS[-2]
+    product = getattr(kernels.tl, "float32" if dtype == "fp32" else "float16")
     width = max(16, triton.next_power_of_2(dim))
     constants = config.kwargs | {"DIM": dim, "WIDTH": width, "PRODUCT": product}
     signature = dict.fromkeys(kernel.arg_names, "*fp32") | dict.fromkeys(constants, "constexpr")
@@ -79,21 +79,21 @@ def twin(monkeypatch):
         def gradient(self, z, weights):
             return self.tiles.gradient(z, weights) * self.of_gradient
 
-    monkeypatch.setattr(choice, "_fused", Twin)
-    monkeypatch.setattr(choice, "TRIAL_ROWS", 64)
+    monkeypatch.setattr(tiles_or_kernels, "_fused", Twin)
+    monkeypatch.setattr(tiles_or_kernels, "TRIAL_ROWS", 64)
     return Twin
 
 
-@pytest.mark.parametrize("dtype", choice.TOLERANCES)
+@pytest.mark.parametrize("dtype", tiles_or_kernels.TOLERANCES)
 @pytest.mark.parametrize("faster", [True, False])
 def test_the_faster_way_is_taken(twin, dtype, faster, monkeypatch):
     seconds = iter([1.0, 2.0] if faster else [2.0, 1.0])
-    monkeypatch.setattr(choice, "_seconds", lambda compute: next(seconds))
+    monkeypatch.setattr(tiles_or_kernels, "_seconds", lambda compute: next(seconds))
     assert trial(CPU, dtype, 16) == faster
 
 
 def test_a_trial_takes_time():
-    assert choice._seconds(lambda: [torch.randn(100, 100) @ torch.randn(100, 100)]) > 0
+    assert tiles_or_kernels._seconds(lambda: [torch.randn(100, 100) @ torch.randn(100, 100)]) > 0
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_only_what_the_kernels_are_for_is_tried(
     pytest.importorskip("triton")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.version, "hip", hip)
-    monkeypatch.setattr(choice, "_wins_a_trial", lambda *_: True)
-    assert choice.fused_is_faster.__wrapped__(torch.device(device), dtype, dim) == tried
+    monkeypatch.setattr(tiles_or_kernels, "_wins_a_trial", lambda *_: True)
+    assert tiles_or_kernels.fused_is_faster.__wrapped__(torch.device(device), dtype, dim) == tried

@@ -27,9 +27,9 @@ from fgcl_utils.losses import (
     ProjectionQueue,
     SupConLoss,
     backward_in_chunks,
-    choice,
+    log_sum_exp,
     matrices,
-    others,
+    tiles_or_kernels,
 )
 
 way, rng = loss_ways.way, loss_ways.rng
@@ -155,7 +155,7 @@ def test_memory_is_linear(monkeypatch, rng):
     labels = nested_labels(torch.randint(0, 50, (n,), generator=rng), 2)
     with Largest() as largest:
         loss_and_gradient(HierarchicalContrastiveLoss(), torch.randn(n, dim), labels)
-    assert largest.numel <= max(n * dim, others.TILE_ROWS["cpu"] ** 2)
+    assert largest.numel <= max(n * dim, log_sum_exp.TILE_ROWS["cpu"] ** 2)
 
 
 # ---- equal to peers where the definitions coincide
@@ -437,8 +437,8 @@ def results_of_rank(rank):
         for reduction in ("mean", "sum", "none")
     }
     # What only one rank would choose is left to all.
-    choice.fused_is_faster = lambda *_: rank == 0
-    choice._fused = None
+    tiles_or_kernels.fused_is_faster = lambda *_: rank == 0
+    tiles_or_kernels._fused = None
     share, reduction = SHARES[0], "mean"
     results[share, "tiles", reduction] = results_of(rank, share, "tiles", reduction)
     queue = ProjectionQueue(size=30, dim=6, n_levels=2)

@@ -29,7 +29,7 @@ from fgcl_utils.losses import (
     SupConLoss,
     backward_in_chunks,
     level_blocks,
-    others,
+    log_sum_exp,
 )
 
 way, rng = loss_ways.way, loss_ways.rng
@@ -178,7 +178,7 @@ def test_memory_is_linear(rng):
     labels = nested_labels(torch.randint(0, 50, (n,), generator=rng), 2)
     with Largest() as largest:
         loss_and_gradient(LevelBlocksLoss(dims, WEIGHTS), torch.randn(n, sum(dims)), labels)
-    assert largest.numel <= max(n * sum(dims), others.TILE_ROWS["cpu"] ** 2)
+    assert largest.numel <= max(n * sum(dims), log_sum_exp.TILE_ROWS["cpu"] ** 2)
 
 
 def test_chunks_have_the_gradient_of_the_batch(batch, rng):

@@ -7,9 +7,9 @@
 `direct`            small batches: the formula as it stands
 `tiled`             large batches, put together from the next
 `positives`         the mean of an anchor's positives, from sums over classes
-`choice`            which of the next two is faster here
-`others`            the log-sum-exp over everybody else, from symmetric tiles
-`fused`             the same in kernels for GPUs
+`log_sum_exp`       the log-sum-exp over all other rows, from symmetric tiles
+`kernels`           the same in fused kernels for GPUs
+`tiles_or_kernels`  which of these two is faster here
 `matrices`          large matrices block by block, products by the faster library
 `ranks`             the batch of all processes, as if one held it
 `large_batch`       batches beyond memory: in chunks, or with a queue of past batches

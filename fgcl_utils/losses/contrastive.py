@@ -7,8 +7,8 @@ contributes
        = log Σ_{k≠i} exp(zᵢ·zₖ/τ) − zᵢ·mᵢ/τ
 
 where wᵢⱼ is the weight of the finest level that i and j share, and mᵢ the weighted mean of i's
-positives. The second line is what is computed: its first term tile by tile (`others`, or `fused` on
-a GPU), mᵢ from class sums (`positives`). SupCon is the case of one level.
+positives. The second line is what is computed: its first term tile by tile (`log_sum_exp`, or
+`kernels` on a GPU), mᵢ from class sums (`positives`). SupCon is the case of one level.
 """
 
 import itertools
@@ -123,7 +123,7 @@ class HierarchicalContrastiveLoss(nn.Module):
         ----------
         projections : Tensor (N, D), any float dtype
             Of any length; computed in float32 at least, whatever autocast says. (Kernels for GPUs
-            multiply the gradient of half-precision input in float16: see `fused`.)
+            multiply the gradient of half-precision input in float16: see `kernels`.)
         labels : integers (N,) or (N, L): Tensor, array or lists
             Nested, finest level first, with L = len(level_weights); −1 where a class is unknown,
             which can be at the finer levels only. A row known from level l on counts as the only

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from fgcl_utils.losses.choice import log_sum_exp_of_others
 from fgcl_utils.losses.positives import Positives
 from fgcl_utils.losses.ranks import Ranks
+from fgcl_utils.losses.tiles_or_kernels import log_sum_exp_of_others
 
 
 class TiledLosses:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from fgcl_utils.losses.others import LogSumExpOfOthers
+from fgcl_utils.losses.log_sum_exp import LogSumExpOfOthers
 from fgcl_utils.losses.ranks import Ranks
 
 # Enough to fill the largest GPU.
@@ -41,7 +41,7 @@ def log_sum_exp_of_others(
 
 def _fused(*arguments):
     # Importing Triton takes time, which only its users should pay.
-    from fgcl_utils.losses.fused import FusedLogSumExpOfOthers
+    from fgcl_utils.losses.kernels import FusedLogSumExpOfOthers
 
     return FusedLogSumExpOfOthers(*arguments)
 

@@ -2,9 +2,9 @@
 
 A program of a kernel takes a block of anchors and walks over all rows, as attention kernels do:
 one product a pair in the forward pass, two in the backward pass, 6 N²D operations in all. The tiles
-of `others` need 4 N²D, since each serves its rows and its columns, but they pass through the GPU's
-memory. (Attention itself, as torch.nn.attention.flex_attention offers it with its log-sum-exp,
-would also compute the weighted values and their gradients: 14 N²D.)
+of `log_sum_exp` need 4 N²D, since each serves its rows and its columns, but they pass through the
+memory of the GPU. (Attention itself, as torch.nn.attention.flex_attention offers it with its
+log-sum-exp, would also compute the weighted values and their gradients: 14 N²D.)
 
 bfloat16 and float16 projections are multiplied as they are and scaled afterwards, so that nothing
 is rounded before the sum; the gradient's second product takes its factors in float16, whose eleven
@@ -21,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from fgcl_utils.losses.others import LOG2E
+from fgcl_utils.losses.log_sum_exp import LOG2E
 from fgcl_utils.losses.ranks import Ranks
 
 # How the second product of the gradient takes its factors.
