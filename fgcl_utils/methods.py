@@ -108,7 +108,7 @@ def block_dims(options):
     if options.block_dims is not None:
         return tuple(options.block_dims)
     n_coarse = len(options.levels) - 1
-    each = max(2, int(options.projection_dim * COARSE_BLOCKS_SHARE) // n_coarse)
+    each = max(2, int(options.projection_dim * COARSE_BLOCKS_SHARE) // max(1, n_coarse))
     return (options.projection_dim - each * n_coarse, *[each] * n_coarse)
 
 
