@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from fgcl_utils.runs import write_npz
 
 _LIBRARY = {"tsne": "scikit-learn", "umap": "umap-learn"}
-_MIN_POINTS = 5  # of t-SNE and UMAP
+_MIN_POINTS = 5
 
 
 def project(
@@ -52,14 +52,13 @@ def project(
     Returns
     -------
     dict of str to (N, 2) float32 array
-        In the order of `embeddings`, each centred on the origin. Fewer than 5 points lie along
-        their principal axes, which is exact for three; points that all coincide stay together.
+        In the order of `embeddings`, each centred on the origin.
 
     Raises
     ------
     ValueError
-        For an unknown method, embeddings of different lengths, no points, or a value that is not
-        finite.
+        For an unknown method, embeddings of different lengths, fewer than 5 points, or a value
+        that is not finite.
     """
     if method not in _LIBRARY:
         raise ValueError(f"projection method {method!r} is unknown; choose 'tsne' or 'umap'")
@@ -70,18 +69,12 @@ def project(
     else:
         settings = {"n_neighbors": int(n_neighbors), "min_dist": float(min_dist)}
 
-    if len(next(iter(rows.values()))) < _MIN_POINTS:
-        return _aligned({name: _principal_axes(array) for name, array in rows.items()})
     cache = cache_dir and Path(cache_dir) / f"{_content_key(rows, method, seed, settings)}.npz"
     if cache and cache.exists():
         return _read(cache, rows)
     start = shared_layout(rows, seed)
     fit = _tsne if method == "tsne" else _umap
-    planes = {
-        name: fit(array, start, seed, **settings) if np.ptp(array, axis=0).any() else 0 * start
-        for name, array in rows.items()
-    }
-    planes = _aligned(planes)
+    planes = _aligned({name: fit(array, start, seed, **settings) for name, array in rows.items()})
     if cache:
         # (methods, N, 2): names of methods would have to be file names inside the archive
         write_npz(cache, {"planes": np.stack(list(planes.values()))})
@@ -104,16 +97,9 @@ def shared_layout(embeddings, seed=0):
         (Kobak and Linderman, Nature Biotechnology 2021).
     """
     side_by_side = np.concatenate(list(embeddings.values()), axis=1)  # (N, sum of D)
-    axes = min(2, side_by_side.shape[1])
-    with np.errstate(invalid="ignore"):  # shares of no variance, which nobody reads
-        layout = PCA(axes, random_state=seed).fit_transform(side_by_side)  # (N, axes)
-    layout = np.pad(layout, ((0, 0), (0, 2 - axes)))  # (N, 2)
+    layout = PCA(2, random_state=seed).fit_transform(side_by_side)  # (N, 2)
     spread = layout[:, 0].std()
-    layout *= 1e-4 / spread if spread > 0 else 0.0
-    # An axis on which all points agree would be a division by 0 in UMAP.
-    flat = np.ptp(layout, axis=0) == 0
-    layout[:, flat] = np.random.default_rng(seed).normal(scale=1e-4, size=(len(layout), flat.sum()))
-    return layout.astype(np.float32)
+    return (layout * (1e-4 / spread if spread > 0 else 0.0)).astype(np.float32)
 
 
 def nearest_neighbours(embedding, k, *, rows=None):
@@ -201,12 +187,6 @@ def unit_rows(array, name):
     return np.divide(array, length, out=np.zeros_like(array), where=length > 0)
 
 
-def _principal_axes(points):
-    """Points (N, D) in the plane that keeps most of their distances, (N, 2)."""
-    u, s, _ = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
-    return np.pad(u * s, ((0, 0), (0, 2)))[:, :2]
-
-
 def _tsne(points, start, seed, perplexity):
     # benchmarks/projection.py: openTSNE gives equal maps and saves seconds only in the thousands.
     from sklearn.manifold import TSNE
@@ -263,8 +243,8 @@ def _check_lengths(rows):
     lengths = {name: len(array) for name, array in rows.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"embeddings of the same points differ in length: {lengths}")
-    if not min(lengths.values()):
-        raise ValueError(f"a map needs at least one point, and there are {lengths}")
+    if min(lengths.values()) < _MIN_POINTS:
+        raise ValueError(f"a map needs at least {_MIN_POINTS} points, and there are {lengths}")
 
 
 def _content_key(rows, method, seed, settings):
