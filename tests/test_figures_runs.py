@@ -323,8 +323,10 @@ def test_pareto_takes_lines_alone_or_with_the_result_and_shares_chosen_by_each_s
     lines = {"hcl_blocks": curves(rng)}
     chosen = {"hcl_blocks": [0.1, 0.5, 0.9]}
     alone = figures.pareto({}, lines=lines, chosen=chosen)
-    recorded = figures.pareto({"lines": lines}, chosen=chosen)
-    assert alone == recorded
+    result = {"lines": {"val": {}, "test": lines}, "chosen": chosen}
+    assert alone == figures.pareto(result, split="test")
+    all_alike = figures.pareto({}, lines=lines, chosen={"hcl_blocks": [0.5] * 3})
+    assert all_alike == figures.pareto({}, lines=lines, chosen=0.5), "marked on the mean"
     ring = next(trace for trace in alone.data if trace.name == "chosen")
     for x, y, share, (shares, outliers, accuracies) in zip(
         ring.x, ring.y, chosen["hcl_blocks"], lines["hcl_blocks"], strict=True

@@ -50,9 +50,10 @@ def pareto(
         Of results/<experiment>.json; a table has one only.
     lines : mapping of method to sequence of (shares, outlier rates, accuracies), optional
         A triple a seed, in fractions of 1; all seeds of a method have the same shares. By default
-        `lines` of the result.
+        those that the result has, `lines` of the split.
     chosen : float or mapping of method to sequence of float, optional
-        The share that was chosen, for all or one a seed, to be ringed.
+        The share that was chosen, for all or one a seed, to be ringed. By default `chosen` of the
+        result.
     levels : sequence of str, optional
         Names of the levels, finest first; the outliers are those of the second. By default
         `levels` of the result or its settings, or species and genus.
@@ -69,7 +70,8 @@ def pareto(
     measures = {"error": f"{fine}_accuracy", "outliers": f"{coarse}_outlier_rate"}
     content = _as_result(result, measures, split) if is_table else result
     points = _points(content, measures, split)
-    curves = _curves(content.get("lines") or {} if lines is None else lines)
+    curves = _curves(content.get("lines", {}).get(split, {}) if lines is None else lines)
+    chosen = content.get("chosen") if chosen is None else chosen
     if points.empty and curves.empty:
         raise ValueError(
             f"pareto: no group of {content.get('title', 'the result')!r} has "
@@ -302,11 +304,12 @@ def _line_traces(
         "error %{x:.1%}<extra></extra>",
     )
     if chosen is not None:
-        # One share for all is marked on the mean; where every run chose its own, on each.
-        marked = [(mean, chosen)] if np.ndim(chosen) == 0 else list(zip(runs, chosen, strict=True))
+        # A share that all have is marked on the mean; where every run chose its own, on each.
+        shares = np.unique(chosen)
+        marked = [(mean, shares[0])] if len(shares) == 1 else list(zip(runs, chosen, strict=True))
         error, outliers = (
             [np.interp(share, curve["share"], curve[of]) for curve, share in marked]
             for of in ("error", "outliers")
         )
-        share = f", w = {chosen:g}" if np.ndim(chosen) == 0 else ""
+        share = f", w = {shares[0]:g}" if len(shares) == 1 else ""
         yield _ring(error, outliers, f"chosen{share}")
