@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fgcl_utils import figures, metrics
-from fgcl_utils.figures.measures import MEASURES
+from fgcl_utils.figures import measures
 from fgcl_utils.metrics import compare, evaluate, reliability, taxonomic_distance
 
 METHODS = ("ce", "supcon", "hcl")
@@ -76,6 +76,63 @@ def test_seeds_refuse_what_was_not_measured(runs):
         figures.seeds(runs, ["genus_map_at_r"])
 
 
+# ---------------------------------------------------------------------------------- epochs
+
+
+def history(rng, epochs=6, levels=("species", "genus", "family")):
+    table = pd.DataFrame({"epoch": np.arange(1, epochs + 1), "train_loss": rng.random(epochs)})
+    for level in levels[1:]:
+        table[f"val_{level}_outlier_rate"] = rng.random(epochs)
+    return table.assign(**{f"val_{levels[0]}_accuracy": rng.random(epochs)})
+
+
+def test_training_curves_show_every_level(rng):
+    figure = figures.training_curves(history(rng))
+    assert [trace.name for trace in figure.data] == [
+        "training loss", "genus outlier rate", "family outlier rate", "species accuracy",
+    ]  # fmt: skip
+    assert len({(trace.line.color, trace.marker.symbol) for trace in figure.data}) == 4
+
+
+def test_learning_over_epochs_draws_seeds_thin_and_means_thick(rng):
+    histories = {
+        "hcl_blocks": [history(rng) for _ in range(3)],
+        "ce": [history(rng, epochs=4), history(rng)],  # one stopped early
+        "supcon": history(rng),  # a single one need not be in a list
+    }
+    histories["ce"][1].loc[1, "val_species_accuracy"] = np.nan
+    figure = figures.learning_over_epochs(histories)
+    titles = [annotation.text for annotation in figure.layout.annotations]
+    assert titles == ["genus outlier rate", "family outlier rate", "species accuracy"]
+    named = [trace.name for trace in figure.data if trace.showlegend]
+    assert named == ["CE", "SupCon", "HCL, blocks"]
+    accuracy = [trace for trace in figure.data if trace.xaxis == "x3"]
+    *thin, thick = [trace for trace in accuracy if trace.legendgroup == "hcl_blocks"]
+    for trace, of_seed in zip(thin, histories["hcl_blocks"], strict=True):
+        assert list(trace.y) == of_seed["val_species_accuracy"].tolist()
+        assert trace.line.width < thick.line.width
+    mean = np.mean([h["val_species_accuracy"] for h in histories["hcl_blocks"]], axis=0)
+    assert list(thick.y) == pytest.approx(mean) and list(thick.x) == [1, 2, 3, 4, 5, 6]
+    assert "mean of 3 seeds" in thick.hovertemplate
+    *_, of_ce = [trace for trace in accuracy if trace.legendgroup == "ce"]
+    assert list(of_ce.x) == [1, 3, 4], "epochs that both seeds have"
+    (single,) = [trace for trace in accuracy if trace.legendgroup == "supcon"]
+    assert list(single.y) == histories["supcon"]["val_species_accuracy"].tolist()
+
+
+def test_learning_over_epochs_shows_what_it_is_asked_for(rng):
+    figure = figures.learning_over_epochs({"mine": history(rng)}, ["val_genus_outlier_rate"])
+    assert [trace.name for trace in figure.data] == ["mine"]
+    unmeasured = history(rng).assign(val_genus_outlier_rate=np.nan)
+    figure = figures.learning_over_epochs({"ce": unmeasured})
+    assert len(figure.data) == 2, "family outlier rate and accuracy"
+    with pytest.raises(ValueError, match=r"value of val_genus_outlier_rate; the columns are epoch"):
+        figures.learning_over_epochs({"ce": unmeasured}, ["val_genus_outlier_rate"])
+    for nothing in ({}, {"ce": []}):
+        with pytest.raises(ValueError, match=r"val_<level>_accuracy; the columns are none"):
+            figures.learning_over_epochs(nothing)
+
+
 # ---------------------------------------------------------------------------------- measures
 
 
@@ -91,9 +148,10 @@ def test_every_measure_has_a_name_of_its_own(rng):
         for key, value in evaluate(embeddings, labels).items()
         if not key.endswith("_interval") and not isinstance(value, int)
     }
-    assert measured - set(MEASURES) == {"calibration_temperature"}
-    shown = [(MEASURES[key].space, MEASURES[key].name) for key in measured & set(MEASURES)]
-    assert len(shown) == len(set(shown))
+    shown = {key: measures.measure(key) for key in measured}
+    assert {key for key, m in shown.items() if m is None} == {"calibration_temperature"}
+    names = [(m.space, m.name) for m in shown.values() if m]
+    assert len(names) == len(set(names))
 
 
 def test_measures_table_marks_the_best_mean(runs):
@@ -230,6 +288,84 @@ def test_labels_of_an_experiment_are_text():
     assert "<img" not in page and "$x" not in page
 
 
+# One method's embeddings weighted anew: shares, outlier rates, accuracies, a triple a seed.
+SHARES = np.linspace(0, 0.9, 10)
+
+
+def curves(rng, n_seeds=3):
+    return [(SHARES, rng.random(10) / 5, rng.random(10)) for _ in range(n_seeds)]
+
+
+def test_pareto_draws_a_line_a_seed_and_their_mean(rng):
+    lines = {"hcl_blocks": curves(rng), "mine": curves(rng, 1)}
+    figure = figures.pareto(experiment(SWEEP), lines=lines, chosen=0.5)
+    of_blocks = [trace for trace in figure.data if trace.legendgroup == "hcl_blocks"]
+    *thin, thick = of_blocks
+    assert len(thin) == 3 and max(t.line.width for t in thin) < thick.line.width
+    for trace, (_, outliers, accuracies) in zip(thin, lines["hcl_blocks"], strict=True):
+        assert list(trace.y) == pytest.approx(outliers)
+        assert list(trace.x) == pytest.approx(1 - accuracies)
+        assert not trace.showlegend
+    _, outliers, accuracies = np.mean(lines["hcl_blocks"], axis=0)
+    assert list(thick.x) == pytest.approx(1 - accuracies)
+    assert list(thick.y) == pytest.approx(outliers)
+    assert list(thick.customdata) == pytest.approx(SHARES)
+    assert thick.name == "HCL, blocks, by share w, mean of 3 seeds"
+    assert (thick.text[0], *set(thick.text[1:-1]), thick.text[-1]) == ("w = 0", "", "w = 0.9")
+    (ring, _) = [trace for trace in figure.data if trace.name == "chosen, w = 0.5"]
+    between = np.interp(0.5, SHARES, 1 - accuracies), np.interp(0.5, SHARES, outliers)
+    assert (ring.x[0], ring.y[0]) == pytest.approx(between)
+    assert [t.name for t in figure.data if t.legendgroup == "mine"] == ["mine, by share w"]
+    assert figure.layout.yaxis.range[1] > max(np.max(trace.y) for trace in figure.data)
+
+
+def test_pareto_takes_lines_alone_or_with_the_result_and_shares_chosen_by_each_seed(rng):
+    lines = {"hcl_blocks": curves(rng)}
+    chosen = {"hcl_blocks": [0.1, 0.5, 0.9]}
+    alone = figures.pareto({}, lines=lines, chosen=chosen)
+    result = {"lines": {"val": {}, "test": lines}, "chosen": chosen}
+    assert alone == figures.pareto(result, split="test")
+    all_alike = figures.pareto({}, lines=lines, chosen={"hcl_blocks": [0.5] * 3})
+    assert all_alike == figures.pareto({}, lines=lines, chosen=0.5), "marked on the mean"
+    ring = next(trace for trace in alone.data if trace.name == "chosen")
+    for x, y, share, (shares, outliers, accuracies) in zip(
+        ring.x, ring.y, chosen["hcl_blocks"], lines["hcl_blocks"], strict=True
+    ):
+        k = np.argmin(np.abs(shares - share))
+        assert (x, y) == pytest.approx((1 - accuracies[k], outliers[k]))
+
+
+def test_pareto_of_a_table_of_runs_is_that_of_its_means(runs):
+    figure = figures.pareto(runs)
+    drawn = {trace.name.split(". ")[-1]: trace for trace in figure.data}
+    for method, name in zip(METHODS, ("CE", "SupCon", "HCL"), strict=True):
+        of_method = runs[runs["method"] == method]
+        error, low, high = metrics.mean_interval(1 - of_method["species_accuracy"])
+        outliers, *_ = metrics.mean_interval(of_method["genus_outlier_rate"])
+        trace = drawn[name]
+        assert (trace.x[0], trace.y[0]) == pytest.approx((error, outliers))
+        assert trace.error_x.array[0] == pytest.approx(high - error)
+        assert trace.error_x.arrayminus[0] == pytest.approx(error - low)
+        assert "mean of 5 seeds" in trace.customdata[0]
+    named = runs.rename(
+        columns={"species_accuracy": "b_accuracy", "genus_outlier_rate": "a_outlier_rate"}
+    )
+    figure = figures.pareto(named, levels=("b", "a", "c"))
+    assert figure.layout.xaxis.title.text == "b error (nearest centroid)"
+    assert figure.layout.yaxis.title.text == "a outlier rate"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [(SHARES[1:], [0.1] * 9, [0.5] * 9), (SHARES + 0.1, SHARES, SHARES), (SHARES, [0.1], [0.2])],
+)
+def test_pareto_refuses_lines_of_unequal_shares(rng, second):
+    with pytest.raises(
+        ValueError, match=r"run 1 of lines\['hcl_blocks'\] .* 10 shares of the first"
+    ):
+        figures.pareto({}, lines={"hcl_blocks": [*curves(rng, 1), second]})
+
+
 @pytest.fixture
 def dialled(rng):
     """Every method on a 2 × 3 grid with two seeds, and at other points off the grid."""
@@ -278,6 +414,17 @@ def test_gain_curves_turn_one_dial_and_hold_the_others(dialled):
         assert y == pytest.approx(
             np.mean(gains(dialled, overrides, "ce", "genus_outlier_rate", -1))
         )
+
+
+def test_gains_of_any_method_over_any_others(dialled):
+    figure = figures.gain_curves(dialled, "label_noise", method="supcon")
+    assert [trace.name for trace in figure.data if trace.showlegend] == ["… CE", "… HCL"]
+    over_hcl = figure.data[2]
+    back = figures.gain_curves(dialled, "label_noise", baselines=["supcon"]).data[0]
+    assert list(over_hcl.y) == pytest.approx([-y for y in back.y])
+    figure = figures.gain_map(dialled, method="ce", baselines={"hcl"})
+    titles = {annotation.text.split("<br>")[1] for annotation in figure.layout.annotations}
+    assert titles == {"than HCL"}
 
 
 def test_gain_maps_need_pairs(dialled):

@@ -5,7 +5,9 @@ or read off is Plotly. Lettering stays above 10 px at the book's width of 800 px
 figures come closed, so a notebook shows them once, as the value of the cell.
 
 ================  ============================================================================
-`style`           the look that all share, and how Plotly reaches the book
+`style`           the look that all share, the methods' labels, and how Plotly reaches the book
+`names`           levels and classes as text, at a length that leaves the figure room
+`fonts`           letters that matplotlib's font lacks
 `photos`          photos in rows
 `data`            the data set and its batches
 `epochs`          what happens while a method learns
@@ -20,7 +22,7 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 """
 
 from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
-from fgcl_utils.figures.epochs import training_curves
+from fgcl_utils.figures.epochs import learning_over_epochs, training_curves
 from fgcl_utils.figures.errors import confusion_heatmap, mistakes, reliability
 from fgcl_utils.figures.gains import gain_curves, gain_map
 from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
@@ -62,6 +64,7 @@ __all__ = [
     "genus_styles",
     "image_grid",
     "interactive_maps",
+    "learning_over_epochs",
     "long_tail",
     "mean_texts",
     "measures_table",

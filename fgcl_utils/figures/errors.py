@@ -9,8 +9,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import seaborn as sns
 from matplotlib.figure import Figure
+from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
+from fgcl_utils.figures.names import LEVELS, no_math, plain, width
 from fgcl_utils.figures.style import (
     GREY,
     METHOD_NAMES,
@@ -18,10 +20,10 @@ from fgcl_utils.figures.style import (
     WIDTH,
     genus_styles,
     in_order,
-    no_math,
-    plain,
     print_like,
 )
+
+_FARTHER = [OKABE_ITO[k] for k in (5, 1, 3)]  # the farther off a mistake is, the warmer
 
 
 def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.Figure:
@@ -42,12 +44,11 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
         [np.bincount(distances[m], minlength=len(names)) / len(distances[m]) for m in methods]
     )  # (methods, L + 1)
     figure = go.Figure()
-    colors = ["#D0D5DA", *(OKABE_ITO[k] for k in (5, 1, 3, 4))]  # the farther off, the warmer
-    for name, share, color in zip(
-        names, shares.T, [*colors[: len(levels)], colors[3]], strict=True
-    ):
+    places = np.linspace(1, 0, len(levels))[::-1]  # of a single level the end
+    colors = ["#D0D5DA", *sample_colorscale(_FARTHER, places)]
+    for name, share, color in zip(names, shares.T, colors, strict=True):
         figure.add_bar(
-            y=[plain(METHOD_NAMES.get(method, method)) for method in methods],
+            y=[plain(METHOD_NAMES[method]) for method in methods],
             x=share,
             orientation="h",
             name=plain(name),
@@ -70,7 +71,7 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
 
 
 @print_like
-def confusion_heatmap(matrix: np.ndarray, names: Sequence[str]) -> Figure:
+def confusion_heatmap(matrix: np.ndarray, names: Sequence[str], level: str = LEVELS[1]) -> Figure:
     """Which genus is taken for which.
 
     Parameters
@@ -78,6 +79,8 @@ def confusion_heatmap(matrix: np.ndarray, names: Sequence[str]) -> Figure:
     matrix : int (G, G)
         Test samples of the row's genus whose nearest centroid is the column's.
     names : sequence of G str
+    level : str
+        What the names are names of.
     """
     matrix = np.asarray(matrix)
     if matrix.shape != (len(names), len(names)):
@@ -87,21 +90,30 @@ def confusion_heatmap(matrix: np.ndarray, names: Sequence[str]) -> Figure:
         )
     # Shares of a row, or the large genera would hide what happens to the small ones.
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    ticks = [no_math(name) for name in names]
+    step = -(-len(names) // 50)  # more names than so many would lie on each other
+    ticks = [no_math(name, 28) if k % step == 0 else "" for k, name in enumerate(names)]
     few = len(names) <= 15
-    fig, ax = plt.subplots(figsize=(WIDTH, min(1.4 + 0.5 * len(names), WIDTH)))
+    # Names that do not fit side by side stand upright below, and need height.
+    longest = 0.075 * max(map(width, ticks))  # inches
+    upright = longest > (WIDTH - 1.5 - longest) / len(names) * step
+    height = min(1.4 + 0.5 * len(names), WIDTH) + (longest if upright else 0)
+    fig, ax = plt.subplots(figsize=(WIDTH, height))
     sns.heatmap(
         shares, ax=ax, vmin=0, vmax=1, cmap="Blues", linewidths=0.5 if few else 0,
-        annot=matrix if few else None, fmt="d" if few else "", xticklabels=ticks,
-        yticklabels=ticks, cbar_kws={"label": "share of the genus's test photos"},
+        annot=matrix if few else None, fmt="d" if few else "", xticklabels=False,
+        yticklabels=False, cbar_kws={"label": f"share of the {level}'s test photos"},
     )  # fmt: skip
-    ax.set(xlabel="genus of the nearest centroid", ylabel="true genus")
+    middles = np.arange(len(names)) + 0.5
+    ax.set_xticks(middles, ticks)
+    ax.set_yticks(middles, ticks)
+    ax.set(xlabel=f"{level} of the nearest centroid", ylabel=f"true {level}")
     ax.tick_params(length=0)
+    ax.tick_params(axis="x", rotation=90 if upright else 0)
     ax.tick_params(axis="y", rotation=0)
     return fig
 
 
-def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
+def reliability(bins: Mapping[str, pd.DataFrame], level: str = LEVELS[0]) -> go.Figure:
     """How often a classifier is right, against how sure it says it is.
 
     Parameters
@@ -109,6 +121,8 @@ def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
     bins : mapping of str to DataFrame
         A curve each, such as before and after temperature scaling; tables as from
         `metrics.reliability`: low, high, n, confidence and accuracy (NaN in an empty bin).
+    level : str
+        Whose classes are predicted, the finest level's as a rule.
     """
     figure = make_subplots(
         2, 1, shared_xaxes=True, row_heights=[0.76, 0.24], vertical_spacing=0.05
@@ -147,7 +161,7 @@ def reliability(bins: Mapping[str, pd.DataFrame]) -> go.Figure:
         )
     figure.update_layout(template="fgcl", height=470, bargap=0.15)
     figure.update_xaxes(tickformat="~%", range=(-0.01, 1.01))
-    figure.update_xaxes(title="confidence in the predicted species", row=2)
+    figure.update_xaxes(title=f"confidence in the predicted {plain(level)}", row=2)
     # A little more than 0 to 1, or points at the ends would be cut.
     figure.update_yaxes(title="share right", tickformat="~%", range=(-0.03, 1.03), row=1)
     figure.update_yaxes(title="photos", row=2)

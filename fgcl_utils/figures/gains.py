@@ -1,14 +1,15 @@
-"""When soft positives help: what HCL gains as the dials of the synthetic data turn."""
+"""When soft positives help: what a method gains as the dials of the synthetic data turn."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fgcl_utils.figures.style import GREY, METHOD_NAMES, OKABE_ITO, in_order, method_styles, plain
+from fgcl_utils.figures.names import plain
+from fgcl_utils.figures.style import GREY, METHOD_NAMES, OKABE_ITO, in_order, method_styles
 from fgcl_utils.metrics import mean_interval
 
 _GAINS = {  # measure: how a gain is said, and the sign that makes it positive
@@ -26,11 +27,16 @@ _GAPS = ("dials.species_gap", "dials.genus_gap")
 _DIVERGING = [[0, "#E8884A"], [0.5, "#F7F7F7"], [1, OKABE_ITO[5]]]
 
 
-def gain_map(result: Mapping, split: str = "test") -> go.Figure:
-    """What HCL gains over CE and over SupCon, species gap × genus gap.
+def gain_map(
+    result: Mapping,
+    split: str = "test",
+    method: str = "hcl",
+    baselines: Collection[str] | None = None,
+) -> go.Figure:
+    """What HCL, or another method, gains over the others, species gap × genus gap.
 
     Differences of runs with the same seed in percentage points, averaged; with several seeds the
-    half-width of the 95 % interval of the mean stands below. Above 0, HCL is better.
+    half-width of the 95 % interval of the mean stands below. Above 0, the method is better.
 
     Parameters
     ----------
@@ -40,28 +46,32 @@ def gain_map(result: Mapping, split: str = "test") -> go.Figure:
         has the value in `settings.dials`, or its default. Runs that override anything but the
         two gaps are left out.
     split : {"val", "test"}
+    method : str
+        Whose gain it is.
+    baselines : collection of str, optional
+        Over which methods; all others that were run, if not said.
 
     Raises
     ------
     ValueError
-        If HCL and a baseline were nowhere run on the same data with the same seed.
+        If the method and a baseline were nowhere run on the same data with the same seed.
     """
-    gains = _gains(result, split, varied=_GAPS)
+    gains = _gains(result, split, _GAPS, method, baselines)
     for gap, other in (_GAPS[::-1], _GAPS):
         # A single point off the grid, such as the data as they are, would leave a row empty.
         cells = gains.groupby(gap)[other].transform("nunique")
         gains = gains[cells > cells.max() / 2]
-    baselines = in_order(gains["baseline"])
+    shown = in_order(gains["baseline"])
     figure = make_subplots(
-        len(baselines),
+        len(shown),
         len(_GAINS),
         shared_xaxes=True,
         shared_yaxes=True,
-        subplot_titles=[_gain_title(m, b) for b in baselines for m in _GAINS],
+        subplot_titles=[_gain_title(m, b) for b in shown for m in _GAINS],
         horizontal_spacing=0.04,
-        vertical_spacing=0.18,
+        vertical_spacing=0.36 / len(shown),
     )
-    for row, baseline in enumerate(baselines, start=1):
+    for row, baseline in enumerate(shown, start=1):
         for column, measure in enumerate(_GAINS, start=1):
             cells = gains[(gains["baseline"] == baseline) & (gains["measure"] == measure)]
             figure.add_heatmap(
@@ -83,7 +93,7 @@ def gain_map(result: Mapping, split: str = "test") -> go.Figure:
     largest = gains["mean"].abs().max() or 1.0
     figure.update_layout(
         template="fgcl",
-        height=170 + 230 * len(baselines),
+        height=170 + 230 * len(shown),
         margin_t=60,
         coloraxis={
             "colorscale": _DIVERGING,
@@ -94,7 +104,7 @@ def gain_map(result: Mapping, split: str = "test") -> go.Figure:
                 "orientation": "h",
                 "thickness": 12,
                 "outlinewidth": 0,
-                "y": -0.2,
+                "y": -0.4 / max(2, len(shown)),
                 "yanchor": "top",
             },
         },
@@ -102,7 +112,7 @@ def gain_map(result: Mapping, split: str = "test") -> go.Figure:
     figure.update_annotations(font_size=13)
     for axis, gap in zip(("xaxes", "yaxes"), _GAPS, strict=True):
         steps = [f"{value:g}" for value in sorted(gains[gap].unique())]
-        edge = {"row": len(baselines)} if axis == "xaxes" else {"col": 1}
+        edge = {"row": len(shown)} if axis == "xaxes" else {"col": 1}
         update = getattr(figure, f"update_{axis}")
         update(
             type="category", categoryorder="array", categoryarray=steps, showgrid=False, ticks=""
@@ -111,23 +121,28 @@ def gain_map(result: Mapping, split: str = "test") -> go.Figure:
     return figure
 
 
-def gain_curves(result: Mapping, dial: str, split: str = "test") -> go.Figure:
-    """What HCL gains over CE and over SupCon as one dial turns, the others being at their base.
+def gain_curves(
+    result: Mapping,
+    dial: str,
+    split: str = "test",
+    method: str = "hcl",
+    baselines: Collection[str] | None = None,
+) -> go.Figure:
+    """What HCL, or another method, gains as one dial turns, the others being at their base.
 
     Parameters
     ----------
-    result : mapping
+    result, split, method, baselines
         As for `gain_map`.
     dial : {"species_gap", "genus_gap", "tail", "label_noise"}
-    split : {"val", "test"}
 
     Raises
     ------
     ValueError
-        If HCL and a baseline were nowhere run on the same data with the same seed.
+        If the method and a baseline were nowhere run on the same data with the same seed.
     """
     dial = f"dials.{dial}"
-    gains = _gains(result, split, varied=(dial,))
+    gains = _gains(result, split, (dial,), method, baselines)
     figure = make_subplots(
         1,
         len(_GAINS),
@@ -141,7 +156,7 @@ def gain_curves(result: Mapping, dial: str, split: str = "test") -> go.Figure:
                 x=line[dial],
                 y=line["mean"],
                 error_y={"array": line["half_width"], "thickness": 1, "width": 3},
-                name=f"… {plain(METHOD_NAMES.get(baseline, baseline))}",
+                name=f"… {plain(METHOD_NAMES[baseline])}",
                 legendgroup=baseline,
                 showlegend=column == 1,
                 mode="lines+markers",
@@ -162,21 +177,28 @@ def gain_curves(result: Mapping, dial: str, split: str = "test") -> go.Figure:
 
 
 def _gain_title(measure: str, baseline: str) -> str:
-    return _GAINS[measure][0].format(METHOD_NAMES.get(baseline, baseline))
+    return _GAINS[measure][0].format(plain(METHOD_NAMES[baseline]))
 
 
-def _gains(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame:
-    """HCL against each baseline, a row a combination of the `varied` dials and a measure.
+def _gains(
+    result: Mapping,
+    split: str,
+    varied: tuple[str, ...],
+    method: str,
+    baselines: Collection[str] | None,
+) -> pd.DataFrame:
+    """A method against each baseline, a row a combination of the `varied` dials and a measure.
 
     Columns: the varied dials, baseline, measure, mean (percentage points, above 0 is better),
     half_width (of its 95 % interval; NaN with one seed), text and hover.
     """
     runs = _on_dials(result, split, varied)
     keys = [*varied, "seed"]
-    hcl = runs[runs["method"] == "hcl"].set_index(keys)
+    of_method = runs[runs["method"] == method].set_index(keys)
+    others = [name for name in in_order(runs["method"]) if name != method]
     rows = []
-    for baseline in (name for name in ("ce", "supcon") if (runs["method"] == name).any()):
-        pairs = hcl.join(
+    for baseline in others if baselines is None else in_order(baselines):
+        pairs = of_method.join(
             runs[runs["method"] == baseline].set_index(keys), rsuffix="_base", how="inner"
         )
         for at, group in pairs.groupby(list(varied)):
@@ -188,12 +210,13 @@ def _gains(result: Mapping, split: str, varied: tuple[str, ...]) -> pd.DataFrame
                 dials = dict(zip(varied, at, strict=True))
                 rows.append(
                     {**dials, "baseline": baseline, "measure": measure, **_summary(gain)}
-                    | {"hover": _gain_hover(dials, measure, baseline, ours, theirs)}
+                    | {"hover": _gain_hover(dials, measure, {method: ours, baseline: theirs})}
                 )
     if not rows:
+        title = result.get("title", "the result")
         raise ValueError(
-            f"no run of HCL and of a baseline in {result.get('title', 'the result')!r} share the "
-            f"dials {', '.join(varied)} and the seed"
+            f"no run of {METHOD_NAMES[method]} and of a baseline in {title!r} share the dials "
+            f"{', '.join(varied)} and the seed"
         )
     return pd.DataFrame(rows).sort_values(list(varied), ignore_index=True)
 
@@ -223,11 +246,12 @@ def _summary(gain: pd.Series) -> dict:
     return {"mean": mean, "half_width": (high - low) / 2, "text": text}
 
 
-def _gain_hover(dials: Mapping, measure: str, baseline: str, ours, theirs) -> str:
+def _gain_hover(dials: Mapping, measure: str, values: Mapping[str, pd.Series]) -> str:
+    n = min(map(len, values.values()))
     lines = [f"{_DIALS[dial]} {value:g}" for dial, value in dials.items()]
     lines += [
         measure.replace("_", " "),
-        f"HCL {ours.mean():.1f} %, {METHOD_NAMES[baseline]} {theirs.mean():.1f} %",
-        "one seed" if len(ours) == 1 else f"mean of {len(ours)} seeds",
+        ", ".join(f"{plain(METHOD_NAMES[m])} {of_m.mean():.1f} %" for m, of_m in values.items()),
+        "one seed" if n == 1 else f"mean of {n} seeds",
     ]
     return "<br>".join(lines)

@@ -3,7 +3,8 @@
 import base64
 import io
 import json
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,14 +16,14 @@ from PIL import Image
 from plotly.io.base_renderers import PlotlyRenderer
 from plotly.subplots import make_subplots
 
+from fgcl_utils.figures.names import LEVELS, no_math, plain, width
 from fgcl_utils.figures.style import (
     CONFIG,
     GREY,
     METHOD_NAMES,
     WIDTH,
+    Style,
     genus_styles,
-    no_math,
-    plain,
     print_like,
     to_html,
 )
@@ -33,6 +34,7 @@ def static_maps(
     planes: Mapping[str, np.ndarray],
     genera: Sequence[str],
     outliers: Mapping[str, np.ndarray] | None = None,
+    max_genera: int = 60,
 ) -> Figure:
     """One map a method, coloured by genus, outliers ringed (the paper's Figure 2).
 
@@ -41,20 +43,30 @@ def static_maps(
     planes : mapping of method to float (N, 2)
         Positions of the same N samples under each method.
     genera : sequence of N str
-        Genus of each sample.
+        Genus of each sample, or its class at another level.
     outliers : mapping of method to bool (N,), optional
+    max_genera : int
+        Only this many, the most frequent, are named when there are more.
     """
     _check_planes(planes, outliers, len(genera), "genera")
-    genera = np.asarray(genera, dtype=object)
+    genera = _known(genera)
     styles = genus_styles(genera)
-    longest = max(len(str(name)) for name in styles)
-    legend_columns = max(1, min(len(styles), 6, 115 // (longest + 8)))  # some 115 letters fit
-    legend_rows = -(-len(styles) // legend_columns)
-    side = WIDTH / len(planes)
+    named = sorted(pd.Series(genera).value_counts().index[:max_genera])
+    legend = [no_math(name, 40) for name in named]
+    if len(named) < len(styles):
+        legend.append(f"and {len(styles) - len(named):,} more")
+    longest = max(map(width, legend))
+    legend_columns = max(1, min(len(legend), 6, 115 // (longest + 8)))  # some 115 letters fit
+    legend_rows = -(-len(legend) // legend_columns)
+    rows, columns = _grid(len(planes))
+    side = WIDTH / (columns if rows == 1 else 3)
     fig, axes = plt.subplots(
-        1, len(planes), figsize=(WIDTH, side + 0.35 + 0.2 * legend_rows), squeeze=False
-    )
-    for ax, (method, plane) in zip(axes.flat, planes.items(), strict=True):
+        rows, columns, figsize=(WIDTH, rows * (side + 0.15) + 0.2 + 0.2 * legend_rows),
+        squeeze=False,
+    )  # fmt: skip
+    for ax in axes.flat[len(planes) :]:
+        ax.remove()
+    for ax, (method, plane) in zip(axes.flat, planes.items(), strict=False):
         for name, style in styles.items():
             x, y = plane[genera == name].T
             ax.scatter(x, y, s=9, c=style.color, marker=style.marker, alpha=0.85, linewidths=0)
@@ -64,9 +76,10 @@ def static_maps(
         ax.set_title(no_math(" · ".join(_map_title(method, outliers))))
         ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
         ax.spines[:].set_visible(True)
+    looks = [styles[name] for name in named] + [Style("none", "", "")] * (len(legend) - len(named))
     keys = [
-        Line2D([], [], color=s.color, marker=s.marker, ls="", markersize=6, label=no_math(name))
-        for name, s in styles.items()
+        Line2D([], [], color=look.color, marker=look.marker, ls="", markersize=6, label=label)
+        for look, label in zip(looks, legend, strict=True)
     ]
     fig.legend(handles=keys, loc="outside lower center", ncols=legend_columns)
     return fig
@@ -97,6 +110,7 @@ def interactive_maps(
     table: pd.DataFrame,
     thumbnails: Sequence[bytes],
     outliers: Mapping[str, np.ndarray] | None = None,
+    levels: Sequence[str] = LEVELS,
 ) -> "PhotoMaps":
     """The maps of `static_maps` with the photo of the sample under the pointer.
 
@@ -108,10 +122,12 @@ def interactive_maps(
         Positions of the same N samples under each method. Drawn as SVG, hence best up to about
         2,000 samples; the explorer is made for more.
     table : DataFrame
-        N rows with columns species and genus, in the order of the planes.
+        N rows with a column for each level, in the order of the planes.
     thumbnails : sequence of N bytes
         A WebP file a sample, as from `webp_thumbnails`.
     outliers : mapping of method to bool (N,), optional
+    levels : sequence of str
+        Names of the levels, finest first. The second, or the only one, has the colours.
     """
     _check_planes(planes, outliers, len(table), "rows of the table")
     if len(thumbnails) != len(table):
@@ -119,27 +135,39 @@ def interactive_maps(
             f"interactive_maps: {len(table)} thumbnails expected, one a sample, "
             f"got {len(thumbnails)}"
         )
-    titles = ["<br>".join(map(plain, _map_title(method, outliers))) for method in planes]
-    figure = make_subplots(1, len(planes), subplot_titles=titles, horizontal_spacing=0.02)
-    for panel, (method, plane) in enumerate(planes.items(), start=1):
+    names = {level: _known(table[level]) for level in levels}
+    genera = names[levels[:2][-1]]
+    hover = [
+        "<br>".join(plain(name, 100) for name in lines)
+        for lines in zip(*names.values(), strict=True)
+    ]
+    rows, columns = _grid(len(planes))
+    cells = [{}] * len(planes) + [None] * (rows * columns - len(planes))
+    figure = make_subplots(
+        rows, columns, horizontal_spacing=0.02, vertical_spacing=0.22 / rows,
+        specs=[cells[columns * row : columns * (row + 1)] for row in range(rows)],
+        subplot_titles=["<br>".join(map(plain, _map_title(m, outliers))) for m in planes],
+    )  # fmt: skip
+    for panel, (method, plane) in enumerate(planes.items()):
         ringed = outliers[method] if outliers is not None else np.zeros(len(table), dtype=bool)
-        for trace in _map_traces(plane, table, ringed, in_legend=panel == 1):
-            figure.add_trace(trace, row=1, col=panel)
+        place = {"row": panel // columns + 1, "col": panel % columns + 1}
+        for trace in _map_traces(plane, genera, hover, ringed, in_legend=panel == 0):
+            figure.add_trace(trace, **place)
+        figure.update_yaxes(scaleanchor=f"x{panel + 1}" if panel else "x", **place)
     frame = {
         "showticklabels": False, "showgrid": False, "ticks": "", "showline": True, "mirror": True,
     }  # fmt: skip
     figure.update_annotations(font_size=13)
     figure.update_xaxes(**frame)
     figure.update_yaxes(**frame)
-    for panel in range(1, len(planes) + 1):
-        figure.update_yaxes(scaleanchor="x" if panel == 1 else f"x{panel}", row=1, col=panel)
     figure.update_layout(
         template="fgcl",
-        height=380 + 27 * -(-len(set(table["genus"])) // 6),  # the legend holds about six a row
+        # The legend holds about six names a row.
+        height=70 + 310 * rows + 27 * -(-len(set(genera)) // 6),
         margin={"l": 10, "r": 10, "t": 70},
-        legend={"y": -0.04, "itemsizing": "constant"},
+        legend={"y": -0.04 / rows, "itemsizing": "constant"},
     )
-    return PhotoMaps(figure, _hover_script(planes, table, thumbnails))
+    return PhotoMaps(figure, _hover_script(planes, names, thumbnails))
 
 
 class PhotoMaps:
@@ -170,30 +198,31 @@ class PhotoMaps:
         return bundle | {"text/html": self.to_html()}
 
 
-def _map_traces(plane: np.ndarray, table: pd.DataFrame, ringed: np.ndarray, in_legend: bool):
+def _map_traces(
+    plane: np.ndarray, genera: np.ndarray, hover: Sequence[str], ringed: np.ndarray, in_legend: bool
+) -> Iterator[go.Scatter]:
     """Per genus its samples and the rings of its outliers, to be switched together."""
-    species, genera = table["species"].to_numpy(), table["genus"].to_numpy()
     for name, style in genus_styles(genera).items():
-        label = plain(name)
+        group = plain(name, math.inf)
         members = np.flatnonzero(genera == name)
         outliers = members[ringed[members]]
         yield go.Scatter(
             x=plane[members, 0],
             y=plane[members, 1],
             mode="markers",
-            name=label,
-            legendgroup=label,
+            name=plain(name),
+            legendgroup=group,
             showlegend=in_legend,
             marker={"color": style.color, "symbol": style.symbol, "size": 6, "opacity": 0.85},
             customdata=members.tolist(),
-            text=[f"{plain(species[i])}<br>{label}" for i in members],
+            text=[hover[i] for i in members],
             hovertemplate="%{text}<extra></extra>",
         )
         yield go.Scatter(
             x=plane[outliers, 0],
             y=plane[outliers, 1],
             mode="markers",
-            legendgroup=label,
+            legendgroup=group,
             showlegend=False,
             marker={"color": GREY, "symbol": "circle-open", "size": 11, "line": {"width": 1.5}},
             hoverinfo="skip",
@@ -201,11 +230,10 @@ def _map_traces(plane: np.ndarray, table: pd.DataFrame, ringed: np.ndarray, in_l
 
 
 def _hover_script(
-    planes: Mapping[str, np.ndarray], table: pd.DataFrame, thumbnails: Sequence[bytes]
+    planes: Mapping[str, np.ndarray], names: Mapping[str, np.ndarray], thumbnails: Sequence[bytes]
 ) -> str:
     data = {
-        "species": [str(name) for name in table["species"]],
-        "genus": [str(name) for name in table["genus"]],
+        "names": [list(of_level) for of_level in names.values()],
         "photos": [base64.b64encode(photo).decode("ascii") for photo in thumbnails],
         "planes": [np.round(plane, 4).tolist() for plane in planes.values()],
     }
@@ -233,8 +261,8 @@ const photo = add("img", card,
   "display:block;width:112px;height:112px;margin:0;padding:0;background:none;filter:none");
 const caption = add("figcaption", card,
   "margin:6px 0 0;color:inherit;font:inherit;text-align:left;overflow-wrap:anywhere");
-const species = add("em", caption, "display:block");
-const genus = add("span", caption, "");
+// Finest level first, which a name in italics shows.
+const lines = data.names.map((_, l) => add(l ? "span" : "em", caption, "display:block"));
 const marks = data.planes.map(() => {
   const mark = add("div", plot, floating + "width:22px;height:22px;border-radius:50%;" +
     "border:2.5px solid #d33;box-shadow:0 0 0 1.5px #fff;transform:translate(-50%,-50%)");
@@ -251,9 +279,8 @@ const place = (panel, i) => {
 const show = event => {
   const point = event.points[0], i = point.customdata;
   photo.src = "data:image/webp;base64," + data.photos[i];
-  photo.alt = data.species[i];
-  species.textContent = data.species[i];
-  genus.textContent = data.genus[i];
+  photo.alt = data.names[0][i];
+  lines.forEach((line, l) => { line.textContent = data.names[l][i]; });
   marks.forEach((mark, panel) => {
     const at = place(panel, i);
     mark.style.left = at.left + "px";
@@ -276,8 +303,21 @@ plot.on("plotly_relayouting", hide);
 """
 
 
+def _known(names: Sequence[str]) -> np.ndarray:
+    """Names as text, object (N,); a sample may not be known at a level."""
+    return pd.Series(names).fillna("").astype(str).replace("", "not known").to_numpy(dtype=object)
+
+
+def _grid(n: int) -> tuple[int, int]:
+    """Rows and columns of n maps, at most three beside each other."""
+    rows = -(-n // 3)
+    return rows, -(-n // rows)
+
+
 def _check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) -> None:
     """Every map must hold the same samples, or the wrong photo would be shown."""
+    if not planes:
+        raise ValueError("there is no map to draw; pass the plane of one method at least")
     for method, plane in planes.items():
         if np.shape(plane) != (n, 2):
             raise ValueError(
@@ -290,5 +330,5 @@ def _check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) 
 
 def _map_title(method: str, outliers: Mapping[str, np.ndarray] | None) -> list[str]:
     """The method and, where they are drawn, how many samples are ringed."""
-    name = METHOD_NAMES.get(method, method)
+    name = METHOD_NAMES[method]
     return [name] if outliers is None else [name, f"{np.sum(outliers[method]):,} outliers ○"]

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import ImageOps
 
-from fgcl_utils.figures.style import WIDTH, no_math, print_like
+from fgcl_utils.figures.names import no_math, width
+from fgcl_utils.figures.style import WIDTH, print_like
 
 
 @print_like
@@ -39,7 +40,8 @@ def image_grid(
         if given is not None and len(given) != expected:
             raise ValueError(f"image_grid: {expected} {what} expected, got {len(given)}")
 
-    left = 0.1 + 0.08 * max(len(str(label)) for label in labels or [""])  # inches
+    labels = None if labels is None else [no_math(label, 28) for label in labels]
+    left = 0.1 + 0.08 * max(map(width, labels or [""]))  # inches
     photo = (WIDTH - left) / (columns * 1.05)
     gap = 0.05 + (0.2 / photo if titles is not None else 0)  # in photo widths
     fig, ax = plt.subplots(figsize=(WIDTH, photo * rows * (1 + gap) + 0.1))
@@ -48,16 +50,18 @@ def image_grid(
         for place, title in enumerate(titles):
             row, column = divmod(place, columns)
             ax.text(
-                column * 1.05 + 0.5, row * (1 + gap) - 0.04 / photo, no_math(title),
-                ha="center", va="bottom",
+                column * 1.05 + 0.5, row * (1 + gap) - 0.04 / photo,
+                no_math(title, max(3, photo / 0.07)), ha="center", va="bottom",
             )  # fmt: skip
     if labels is not None:
         middles = [row * (1 + gap) + 0.5 for row in range(rows)]
-        ax.set_yticks(middles, [no_math(label) for label in labels])
+        ax.set_yticks(middles, labels)
     return fig
 
 
-def sample_grid(dataset, per_genus: int = 8, seed: int = 0, max_genera: int = 12) -> Figure:
+def sample_grid(
+    dataset, per_genus: int = 8, seed: int = 0, max_genera: int = 12, level: str | None = None
+) -> Figure:
     """A row of training photos for each genus, drawn at random.
 
     Parameters
@@ -69,9 +73,12 @@ def sample_grid(dataset, per_genus: int = 8, seed: int = 0, max_genera: int = 12
         Of the draw.
     max_genera : int
         Only this many genera, those with the most photos, when there are more.
+    level : str, optional
+        The level that has the rows; by default the second, or the only one.
     """
     rng = np.random.default_rng(seed)
-    genus = dataset.table.loc[dataset.indices("train"), "genus"]
+    level = level or dataset.taxonomy.levels[:2][-1]
+    genus = dataset.table.loc[dataset.indices("train"), level]
     shown = sorted(genus.value_counts().index[:max_genera])
     photos: list[np.ndarray | None] = []
     for name in shown:
@@ -102,8 +109,9 @@ def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Fi
     Parameters
     ----------
     pairs : DataFrame
-        One row a pair, as from `metrics.confusable_species`: species_a, species_b, genus,
-        confusions (a count), examples_a and examples_b (row numbers of images).
+        One row a pair, as from `metrics.confusable_species`: species_a, species_b, genus (empty
+        where there is no level above), confusions (a count), examples_a and examples_b (row
+        numbers of images).
     dataset : ImageDataset
     per_species : int
         Photos in a row, at most.
@@ -116,13 +124,14 @@ def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Fi
     fig = plt.figure(figsize=(WIDTH, rows * (WIDTH / 2 / per_species * 2 + 0.7)))
     places = fig.subfigures(rows, 2, wspace=0.03, squeeze=False).flat
     for place, pair in zip(places, pairs.itertuples(index=False), strict=False):
-        title = f"{pair.genus} · confused {pair.confusions:,}×"
-        place.suptitle(no_math(title), fontsize=10, fontweight="bold")
+        confused = f"confused {pair.confusions:,}×"
+        title = f"{no_math(pair.genus, 26)} · {confused}" if pair.genus else confused
+        place.suptitle(title, fontsize=10, fontweight="bold")
         species = (pair.species_a, pair.examples_a), (pair.species_b, pair.examples_b)
         for ax, (name, examples) in zip(place.subplots(2, 1), species, strict=True):
             photos = [_square_photo(dataset, i, 160) for i in examples[:per_species]]
             _montage(ax, photos + [None] * (per_species - len(photos)), per_species, gap=0.05)
-            ax.set_title(no_math(name), loc="left", style="italic", pad=3)
+            ax.set_title(no_math(name, 44), loc="left", style="italic", pad=3)
     return fig
 
 

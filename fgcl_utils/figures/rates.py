@@ -7,14 +7,13 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from fgcl_utils.figures.measures import MEASURES, Measure, recorded_runs
-from fgcl_utils.figures.style import GREY, METHOD_NAMES, in_order, method_styles, plain
+from fgcl_utils.figures.measures import Measure, headline, measure, recorded_runs
+from fgcl_utils.figures.names import LEVELS, coarser, levels_of, plain
+from fgcl_utils.figures.style import GREY, METHOD_NAMES, Style, in_order, method_styles
 from fgcl_utils.metrics import mean_interval
 
 
-def seeds(
-    table: pd.DataFrame, measures: Sequence[str] = ("genus_outlier_rate", "species_accuracy")
-) -> go.Figure:
+def seeds(table: pd.DataFrame, measures: Sequence[str] = tuple(headline(LEVELS))) -> go.Figure:
     """Every run as a point, those with the same seed joined, beside the mean of each method.
 
     The mean has its 95 % interval over seeds. A single run has none; where the table knows it, the
@@ -25,31 +24,32 @@ def seeds(
     table : DataFrame
         One row a run: method, seed and measures as in metrics.json.
     measures : sequence of str
-        Columns of the table, a panel each, two in a row.
+        Columns of the table, a panel each, two in a row if the methods are few.
 
     Raises
     ------
     ValueError
         If the table lacks one of them.
     """
-    if missing := [name for name in measures if name not in table or name not in MEASURES]:
-        raise ValueError(f"seeds: no measure {missing[0]!r} in the columns {', '.join(table)}")
-    columns = min(2, len(measures))
+    shown = [measure(name) if name in table else None for name in measures]
+    if None in shown:
+        missing = measures[shown.index(None)]
+        raise ValueError(f"seeds: no measure {missing!r} in the columns {', '.join(table)}")
+    methods = in_order(table["method"])
+    columns = min(2, len(measures)) if len(methods) < 5 else 1  # or the names would not fit
     rows = -(-len(measures) // columns)
-    shown = [MEASURES[name] for name in measures]
     figure = make_subplots(
         rows, columns,
-        subplot_titles=[f"{m.name}<br>({m.space})" for m in shown],
+        subplot_titles=[f"{plain(m.name)}<br>({m.space})" for m in shown],
         horizontal_spacing=0.1, vertical_spacing=0.34 / rows,
     )  # fmt: skip
     for panel, (name, m) in enumerate(zip(measures, shown, strict=True)):
         place = {"row": panel // columns + 1, "col": panel % columns + 1}
         figure.add_traces(list(_seed_traces(table, name, m)), rows=place["row"], cols=place["col"])
         figure.update_yaxes(tickformat="~%" if m.unit else "~g", **place)
-    methods = in_order(table["method"])
     figure.update_xaxes(
         tickvals=list(range(len(methods))),
-        ticktext=[plain(METHOD_NAMES.get(method, method)) for method in methods],
+        ticktext=[plain(METHOD_NAMES[method]) for method in methods],
         range=(-0.4, len(methods) - 0.4),
         showgrid=False,
     )
@@ -61,12 +61,13 @@ def seeds(
 
 
 def recorded_seeds(
-    result: Mapping,
-    measures: Sequence[str] = ("genus_outlier_rate", "species_accuracy"),
-    split: str = "test",
+    result: Mapping, measures: Sequence[str] | None = None, split: str = "test"
 ) -> go.Figure:
-    """`seeds` of a study's usual settings, from the content of results/<study>.json."""
-    return seeds(recorded_runs(result, split), measures)
+    """`seeds` of a study's usual settings, from the content of results/<study>.json.
+
+    By default the outlier rate of every level above the finest, and the accuracy of the finest.
+    """
+    return seeds(recorded_runs(result, split), measures or headline(levels_of(result)))
 
 
 def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scatter]:
@@ -122,41 +123,56 @@ _READINGS = {  # ending of the measure's name: what it means
 
 
 def outlier_readings(evaluation: Mapping) -> go.Figure:
-    """The genus outlier rate of each method under every reading of the paper's measure.
+    """The outlier rates of each method under every reading of the paper's measure.
 
     Parameters
     ----------
     evaluation : mapping
-        As in evaluation.json, {"methods": {"ce": {…}, …}}, each method with the measures of
-        `metrics.evaluate`: genus_outlier_rate and the same with _encoder, _test_centroids or both;
-        where a measure has an _interval (low, high), it is drawn.
+        As in evaluation.json, {"methods": {"ce": {…}, …}, "levels": [...]}, each method with the
+        measures of `metrics.evaluate`: genus_outlier_rate and the same with _encoder,
+        _test_centroids or both; where a measure has an _interval (low, high), it is drawn. Each
+        level above the finest has a panel.
+
+    Raises
+    ------
+    ValueError
+        If there is one level only.
     """
+    levels = coarser(levels_of(evaluation), "outlier_readings")
     methods = evaluation["methods"]
-    styles = method_styles(methods)
     # Dots of one reading stand side by side: a numeric axis, labelled by hand.
-    offsets = np.linspace(-0.2, 0.2, len(methods))
-    figure = go.Figure()
-    for (method, style), offset in zip(styles.items(), offsets, strict=True):
-        measures = methods[method]
-        keys = [f"genus_outlier_rate{ending}" for ending in _READINGS]
-        rates = np.array([measures.get(key, np.nan) for key in keys])  # NaN is not drawn
-        ends = np.array([measures.get(f"{key}_interval", (np.nan, np.nan)) for key in keys])
-        name = plain(METHOD_NAMES.get(method, method))
-        figure.add_scatter(
-            x=np.arange(len(keys)) + offset,
-            y=rates,
-            error_y={"array": ends[:, 1] - rates, "arrayminus": rates - ends[:, 0]},
-            name=name,
-            mode="markers",
-            marker={"color": style.color, "symbol": style.symbol, "size": 11},
-            text=["" if np.isnan(low) else f" ({low:.1%} to {high:.1%})" for low, high in ends],
-            hovertemplate=f"{name}: %{{y:.1%}}%{{text}}<extra></extra>",
-        )
+    reach = min(0.35, 0.1 * (len(methods) - 1))
+    offsets = np.linspace(-reach, reach, len(methods))
+    figure = make_subplots(len(levels), 1, shared_xaxes=True, vertical_spacing=0.12 / len(levels))
+    for row, level in enumerate(levels, start=1):
+        for (method, style), offset in zip(method_styles(methods).items(), offsets, strict=True):
+            trace = _readings_trace(methods[method], level, plain(METHOD_NAMES[method]), style)
+            trace.update(x=trace.x + offset, legendgroup=method, showlegend=row == 1)
+            figure.add_trace(trace, row=row, col=1)
+        figure.update_yaxes(title=f"{plain(level)} outlier rate", row=row)
     # The legend goes above: how tall the labels below are depends on the width of the page.
-    figure.update_layout(template="fgcl", legend={"y": 1.02, "yanchor": "bottom"})
+    figure.update_layout(
+        template="fgcl", height=110 + 250 * len(levels), legend={"y": 1.02, "yanchor": "bottom"}
+    )
     figure.update_xaxes(
         tickvals=list(range(len(_READINGS))), ticktext=list(_READINGS.values()),
         range=(-0.5, len(_READINGS) - 0.5), showgrid=False, tickangle=0,
     )  # fmt: skip
-    figure.update_yaxes(title="genus outlier rate", tickformat="~%", rangemode="tozero")
+    figure.update_yaxes(tickformat="~%", rangemode="tozero")
     return figure
+
+
+def _readings_trace(measures: Mapping, level: str, name: str, style: Style) -> go.Scatter:
+    keys = [f"{level}_outlier_rate{ending}" for ending in _READINGS]
+    rates = np.array([measures.get(key, np.nan) for key in keys])  # NaN is not drawn
+    ends = np.array([measures.get(f"{key}_interval", (np.nan, np.nan)) for key in keys])
+    return go.Scatter(
+        x=np.arange(len(keys)),
+        y=rates,
+        error_y={"array": ends[:, 1] - rates, "arrayminus": rates - ends[:, 0]},
+        name=name,
+        mode="markers",
+        marker={"color": style.color, "symbol": style.symbol, "size": 11},
+        text=["" if np.isnan(low) else f" ({low:.1%} to {high:.1%})" for low, high in ends],
+        hovertemplate=f"{name}: %{{y:.1%}}%{{text}}<extra></extra>",
+    )

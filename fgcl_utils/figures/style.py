@@ -1,11 +1,9 @@
 """One look for all figures: colours, markers, Plotly's template, the sheet that prints.
 
 A genus has a colour *and* a marker, so that nothing is told by colour alone, and so has a method.
-Names come from the user's files. They are shown as text, never read as HTML, MathJax or mathtext.
 """
 
 import functools
-import html
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -16,14 +14,14 @@ import plotly.io as pio
 from matplotlib.figure import Figure
 from plotly.io.base_renderers import PlotlyRenderer
 
+from fgcl_utils.figures.fonts import fall_back
+
 # Okabe & Ito (2008), "Color universal design": told apart with any colour vision. Black is left
 # out because it vanishes on the dark theme; yellow, faint on white, comes last.
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442")
 # One more symbol than colours: the pairs repeat only after 7 × 8 = 56 genera.
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "x", "star")
 _MARKERS = ("o", "s", "D", "^", "P", "v", "X", "*")
-
-METHOD_NAMES = {"ce": "CE", "supcon": "SupCon", "hcl": "HCL"}
 
 GREY = "#777777"  # 4.5:1 on white, 4.2:1 on the book's dark page
 FAINT = "rgba(128, 128, 128, 0.25)"
@@ -58,6 +56,7 @@ def print_like(draw):
     def drawn(*args, **kwargs) -> Figure:
         with plt.rc_context(_PRINT):
             figure = draw(*args, **kwargs)
+            fall_back(figure)
         plt.close(figure)
         return figure
 
@@ -128,11 +127,46 @@ def to_html(figure: go.Figure | dict, post_script: str | None = None) -> str:
 
 
 class Style(NamedTuple):
-    """How one genus looks everywhere."""
+    """How one genus or one method looks everywhere."""
 
     color: str
     symbol: str  # Plotly's name
     marker: str  # matplotlib's name
+
+
+# The study's methods in the order of every figure and table: label and look. Grey is the floor.
+_METHODS = {
+    "ce": ("CE", Style(OKABE_ITO[0], "circle", "o")),
+    "ce_head": ("CE, head", Style(OKABE_ITO[5], "triangle-down", "v")),
+    "ce_levels": ("CE, levels", Style(OKABE_ITO[4], "cross", "P")),
+    "supcon": ("SupCon", Style(OKABE_ITO[1], "square", "s")),
+    "hcl": ("HCL", Style(OKABE_ITO[2], "diamond", "D")),
+    "hcl_blocks": ("HCL, blocks", Style(OKABE_ITO[3], "triangle-up", "^")),
+    "coarse_only": ("coarse only", Style(GREY, "x", "X")),
+}
+
+
+class _Names(dict):
+    """Labels by id; what has no label is called by its id."""
+
+    def __missing__(self, method) -> str:
+        return str(method)
+
+
+METHOD_NAMES = _Names({method: label for method, (label, _) in _METHODS.items()})
+
+
+def in_order(methods: Iterable[str]) -> list[str]:
+    """The study's methods in the study's order, then any others, each once."""
+    given = dict.fromkeys(methods)
+    return [name for name in dict.fromkeys([*_METHODS, *given]) if name in given]
+
+
+def method_styles(methods: Iterable[str]) -> dict[str, Style]:
+    """Colour and marker of each method in their order, the study's always looking the same."""
+    ours = [style for _, style in _METHODS.values()]
+    others = itertools.cycle(style for style in _looks(56) if style not in ours)
+    return {m: _METHODS[m][1] if m in _METHODS else next(others) for m in in_order(methods)}
 
 
 def genus_styles(genera: Sequence[str]) -> dict[str, Style]:
@@ -143,28 +177,11 @@ def genus_styles(genera: Sequence[str]) -> dict[str, Style]:
     genera : sequence of str
         Genus names, repeated as often as wished (a table's column will do).
     """
+    names = sorted(set(genera))
+    return dict(zip(names, _looks(len(names)), strict=True))
+
+
+def _looks(count: int) -> list[Style]:
+    """Styles that take all colours and all markers in turn."""
     looks = zip(itertools.cycle(OKABE_ITO), itertools.cycle(_SYMBOLS), itertools.cycle(_MARKERS))
-    return {name: Style(*look) for name, look in zip(sorted(set(genera)), looks, strict=False)}
-
-
-def method_styles(methods: Iterable[str]) -> dict[str, Style]:
-    """Colour and marker of each method, the paper's always looking the same, in their order."""
-    looks = genus_styles([f"{k:03d}" for k in range(len({*METHOD_NAMES, *methods}))]).values()
-    styles = dict(zip(in_order([*METHOD_NAMES, *methods]), looks, strict=True))
-    return {method: styles[method] for method in in_order(methods)}
-
-
-def in_order(methods: Iterable[str]) -> list[str]:
-    """The paper's methods in the paper's order, then any others, each once."""
-    given = dict.fromkeys(methods)
-    return [name for name in dict.fromkeys([*METHOD_NAMES, *given]) if name in given]
-
-
-def plain(text: str) -> str:
-    """As text in Plotly, which reads some HTML tags, and MathJax between dollar signs."""
-    return html.escape(str(text), quote=False).replace("$", "&#36;")
-
-
-def no_math(text: str) -> str:
-    """As text in matplotlib, which typesets what stands between dollar signs."""
-    return str(text).replace("$", r"\$")
+    return [Style(*look) for look in itertools.islice(looks, count)]

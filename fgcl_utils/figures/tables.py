@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from pandas.io.formats.style import Styler
 
-from fgcl_utils.figures.measures import MEASURES, SPACES, mean_texts, recorded_runs
+from fgcl_utils.figures.measures import SPACES, mean_texts, measures_of, recorded_runs
+from fgcl_utils.figures.names import LEVELS, levels_of
 from fgcl_utils.figures.style import METHOD_NAMES, in_order
 
 # Chamidullin, "Contrastive Learning for Fine-grained Visual Recognition": genus outliers among
@@ -27,8 +28,8 @@ def results_table(
     ----------
     evaluation : mapping
         As in evaluation.json: {"methods": {"ce": {"genus_outliers", "genus_outlier_rate",
-        "species_accuracy", …}, …}, "seeds": {"ce": [{…}, …], …}}. Where there are seeds, their
-        mean is shown.
+        "species_accuracy", …}, …}, "seeds": {"ce": [{…}, …], …}, "levels": ["species", "genus"]}.
+        Where there are seeds, their mean is shown.
     dataset : str
         Name of the data that our numbers come from; it heads our columns.
     recorded : mapping of name to mapping, optional
@@ -38,44 +39,54 @@ def results_table(
     Returns
     -------
     Styler
-        Outliers with their share of the test photos, and a change: that of this share against
-        CE's, empty where CE has no outliers or was not run.
+        For every level above the finest, outliers with their share of the test photos, and a
+        change: that of this share against CE's, empty where CE has no outliers or was not run.
+        Then the accuracy of the finest level.
     """
     runs = evaluation.get("seeds") or {m: [run] for m, run in evaluation["methods"].items()}
-    blocks = {dataset: ({m: pd.DataFrame(r)[_HEADLINE].mean() for m, r in runs.items()}, runs)}
+    means = {m: pd.DataFrame(of_seeds).mean(numeric_only=True) for m, of_seeds in runs.items()}
+    blocks = {dataset: (means, runs, levels_of(evaluation))}
     for name, result in (recorded or {}).items():
         groups = {g["method"]: g for g in result["groups"].values() if not g["overrides"]}
-        means = {m: {k: g["test"][k]["mean"] for k in _HEADLINE} for m, g in groups.items()}
-        blocks[name] = means, {m: g["seeds"] for m, g in groups.items()}
-    order = in_order(method for means, _ in blocks.values() for method in means)
+        means = {
+            m: {key: value["mean"] for key, value in (g["test"] or {}).items()}
+            for m, g in groups.items()
+        }
+        blocks[name] = means, {m: g["seeds"] for m, g in groups.items()}, levels_of(result)
+    order = in_order(method for means, *_ in blocks.values() for method in means)
     columns = {}
-    for name, (means, seeds) in blocks.items():
-        columns |= _block(f"ours ({name}{_mean_of(seeds)})", pd.DataFrame(means).T.reindex(order))
+    for name, (means, seeds, levels) in blocks.items():
+        means = pd.DataFrame(means, dtype=float).T.reindex(order)
+        columns |= _block(f"ours ({name}{_mean_of(seeds)})", means, levels)
     paper = pd.DataFrame({"genus_outliers": pd.Series(PAPER_OUTLIERS, dtype=float).reindex(order)})
     paper["genus_outlier_rate"] = paper["genus_outliers"] / PAPER_TEST_PHOTOS
-    columns |= _block("paper (DF20-Mini)", paper)
+    columns |= _block("paper (DF20-Mini)", paper, LEVELS)
     table = pd.DataFrame(columns, index=order).rename(index=METHOD_NAMES)
     return (
-        table.style.format_index(escape="html", axis=1)
+        table.style.format_index(escape="html")
+        .format_index(escape="html", axis=1)
         .set_table_styles([*_NO_WRAP, {"selector": "th, td", "props": "padding-inline: 0.4rem"}])
         # The theme lays a light sheet under every other HTML output in its dark mode.
         .set_table_attributes('class="dataframe"')
     )
 
 
-_HEADLINE = ["genus_outliers", "genus_outlier_rate", "species_accuracy"]
-
-
-def _block(title: str, means: pd.DataFrame) -> dict:
+def _block(title: str, means: pd.DataFrame, levels: Sequence[str]) -> dict:
     """The columns of one data set as texts; of `means`, a row a method."""
-    rates = means["genus_outlier_rate"]
-    outliers = zip(means["genus_outliers"], rates, strict=True)
-    columns = {
-        "genus outliers": ["" if np.isnan(n) else f"{n:,.0f} ({r:.1%})" for n, r in outliers],
-        "change": _texts(_change(rates), "+.0%"),
-    }
-    if "species_accuracy" in means:  # the paper has none
-        columns["species accuracy"] = _texts(means["species_accuracy"], ".1%")
+    finest, *above = levels
+    columns, unknown = {}, pd.Series(np.nan, means.index)
+    for level in above:
+        counts, rates = (
+            means.get(f"{level}_{what}", unknown) for what in ("outliers", "outlier_rate")
+        )
+        outliers = zip(counts, rates, strict=True)
+        columns[f"{level} outliers"] = [
+            "" if np.isnan(n) else f"{n:,.0f} ({r:.1%})" for n, r in outliers
+        ]
+        change = "change" if len(above) == 1 else f"{level} change"
+        columns[change] = _texts(_change(rates), "+.0%")
+    if f"{finest}_accuracy" in means:  # the paper has none
+        columns[f"{finest} accuracy"] = _texts(means[f"{finest}_accuracy"], ".1%")
     return {(title, name): pd.Series(texts, means.index) for name, texts in columns.items()}
 
 
@@ -106,10 +117,10 @@ def measures_table(table: pd.DataFrame) -> Styler:
         One row a run: method, seed and measures as in metrics.json. Of several seeds, the mean
         stands there with the half-width of its 95 % interval.
     """
-    names = {method: METHOD_NAMES.get(method, method) for method in in_order(table["method"])}
+    names = {method: METHOD_NAMES[method] for method in in_order(table["method"])}
     parts, best = {}, []
-    for key, m in MEASURES.items():
-        if key not in table or table[key].isna().all():
+    for key, m in measures_of(table).items():
+        if table[key].isna().all():
             continue
         part, row = SPACES[m.space], f"{m.name} {m.better}"
         parts.setdefault(part, {})[row] = mean_texts(table, key)
@@ -145,7 +156,7 @@ def comparison_table(comparisons: Mapping[str, pd.DataFrame]) -> Styler:
 
 def _comparison_texts(tests: pd.DataFrame) -> pd.DataFrame:
     pairs = [
-        " − ".join(METHOD_NAMES.get(method, str(method)) for method in pair)
+        " − ".join(METHOD_NAMES[method] for method in pair)
         for pair in zip(tests["a"], tests["b"], strict=True)
     ]
     ends = [_points(tests[name]) for name in ("difference", "low", "high")]
