@@ -1,6 +1,8 @@
 """One set of checks, whichever door a batch comes in by; settings that say what they are."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -155,3 +157,50 @@ def test_repr_shows_the_settings():
     assert "block_dims=(96, 32), level_weights=(1.0, 0.2)" in shown
     assert "(1): SupConLoss(temperature=0.3, " in shown
     assert repr(ProjectionQueue(5, 4, 2)) == "ProjectionQueue(size=5, dim=4, n_levels=2)"
+
+
+# ---- what they need
+
+
+WITH_TORCH_ALONE = """
+import re, sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+
+def plain(name):
+    return re.match(r"[\\w.-]+", name)[0].lower().replace("_", "-")
+
+needed, todo = set(), ["torch"]
+while todo:
+    name = todo.pop()
+    needed.add(name)
+    try:
+        of_torch = [plain(r) for r in requires(name) or [] if "extra ==" not in r]
+    except PackageNotFoundError:  # that of another platform
+        continue
+    todo += set(of_torch) - needed
+absent = {
+    module
+    for module, owners in packages_distributions().items()
+    if module != "fgcl_utils" and not needed & set(map(plain, owners))
+}
+assert {"numpy", "pandas", "sklearn", "timm", "torchvision"} <= absent
+sys.modules.update(dict.fromkeys(absent))
+
+import torch
+from fgcl_utils.losses import HierarchicalContrastiveLoss, LevelBlocksLoss
+
+for n in (8, 600):
+    labels = [[0, 0], [1, 0]] * (n // 2)
+    for loss in (HierarchicalContrastiveLoss(), LevelBlocksLoss((2, 2), (1, 1))):
+        projections = torch.randn(n, 4, requires_grad=True)
+        loss(projections, labels).backward()
+        assert projections.grad.isfinite().all()
+print("fine")
+"""
+
+
+def test_torch_is_all_that_the_losses_need():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", WITH_TORCH_ALONE], capture_output=True, text=True
+    )
+    assert done.stdout == "fine\n", done.stderr
