@@ -26,6 +26,6 @@ def _terminal():
     except (OSError, AttributeError):  # AttributeError: Windows
         return None
     if os.isatty(handle):
-        return open(handle, "w")
+        return open(handle, "w", encoding="utf-8")
     os.close(handle)
     return None

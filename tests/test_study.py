@@ -1,20 +1,25 @@
 """Studies: a few lines of YAML become runs, and finished runs become a summary."""
 
+import dataclasses
+import io
 import os
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from conftest import TINY
 from scipy import stats
+from tqdm import tqdm
 
 from fgcl_utils.files import read_json, write_json
 from fgcl_utils.settings import Settings, SettingsError
 from fgcl_utils.study.__main__ import main
 from fgcl_utils.study.plan import plan, read_spec
 from fgcl_utils.study.summary import summarise
+from fgcl_utils.study.watching import look
 
 
 def spec(*entries, **others):
@@ -201,3 +206,35 @@ def test_studies_run_end_to_end_and_repeat_nothing(executed):
         assert group["test"]["genus_outliers"]["mean"] == measured["genus_outliers"]
     failed = command("--seeds", "1", "-p", "run_name", "broken", "-p", "weights", "no.safetensors")
     assert failed.returncode == 1 and "there is no such file" in failed.stdout
+
+
+def test_progress_is_read_from_the_run_folders(root):
+    jobs = plan(spec({"method": ["ce", "hcl"], "epochs": 4}))
+    done, bar = [0, 0], tqdm(total=8, file=io.StringIO())
+    write_history(jobs[0], [2.5])
+    look(jobs, done, bar)
+    assert (done, bar.n) == ([1, 0], 1)
+    assert bar.postfix == "ce epochs=4 seed=0: epoch 1/4, loss 2.500"
+    write_history(jobs[0], [2.5, 2.0])
+    write_history(jobs[1], [1.5])
+    look(jobs, done, bar)
+    assert (done, bar.n) == ([2, 1], 3)
+    # A run with other settings in the same folder is not this one's progress.
+    (other,) = plan(spec({"method": "hcl", "epochs": 4, "learning_rate": 0.1}))
+    write_history(jobs[1], [1.5, 1.0], other.settings)
+    look(jobs, done, bar)
+    assert (done, bar.n) == ([2, 0], 2)
+
+
+def write_history(job, losses, settings=None):
+    values = {"settings": dataclasses.asdict(settings or job.settings)}
+    write_json(job.folder / "config.json", values)
+    table = pd.DataFrame({"epoch": range(1, len(losses) + 1), "train_loss": losses})
+    table.to_csv(job.folder / "history.csv", index=False)
+
+
+def test_a_broken_file_of_a_study_is_one_message(root, capsys):
+    (root / "odd.yaml").write_text("runs:\n\t- method: ce\n")
+    assert main(["odd.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert "odd.yaml cannot be read" in error and "not tabs" in error

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from fgcl_utils import runs
 from fgcl_utils.files import project_root, read_json
 from fgcl_utils.study.plan import described
+from fgcl_utils.study.watching import shown
 
 
 def run_all(jobs, parallel=None):
@@ -43,11 +44,12 @@ def run_all(jobs, parallel=None):
 
     pool = ThreadPoolExecutor(parallel)
     try:
-        for done in tqdm(as_completed([pool.submit(run, job) for job in todo]), total=len(todo)):
-            job, error = done.result()
-            tqdm.write(f"{described(job)}: {error or _outcome(job)}")
-            if error:
-                failed.append((job, error))
+        with shown(todo):
+            for done in as_completed([pool.submit(run, job) for job in todo]):
+                job, error = done.result()
+                tqdm.write(f"{described(job)}: {error or _outcome(job)}")
+                if error:
+                    failed.append((job, error))
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C no further run is started
     return failed
