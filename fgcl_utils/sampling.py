@@ -21,14 +21,20 @@ _ATTEMPTS = 8
 
 
 class HierarchicalBatchSampler(Sampler[list[int]]):
-    """Every image once an epoch, in batches with company at both label levels.
+    """Every image once an epoch, in batches with company at its label levels.
 
-    Guaranteed in every batch of every epoch, for a ``batch_size`` of at least 9:
+    Species and genus stand for the two finest levels. Guaranteed in every batch of every epoch,
+    for a ``batch_size`` of at least 9:
 
     * a species that is present has two images or more, unless the data hold only one of it;
     * a genus that is present has two species or more, unless the data hold only one species of
       it, or one species outnumbers the rest of its genus so far that its bundles would exceed
       half a batch (and nine images): then surplus groups of that species may stand alone.
+
+    Images known to their genus only (label −1 for the species) count as one more species of it.
+    With more levels and a ``batch_size`` of at least 16, every image meets another one of its
+    class at the finest of its levels where the data hold one: an image that is alone in its genus
+    meets such others of its family, or joins its family's smallest bundle, and so on upward.
 
     Guaranteed always: each image is in exactly one batch, no batch exceeds ``batch_size``, and
     the number of batches is the same in every epoch. Batches are of nearly equal size, so there
@@ -40,8 +46,8 @@ class HierarchicalBatchSampler(Sampler[list[int]]):
     Parameters
     ----------
     labels : array-like of int, (N,) or (N, L)
-        Finest level first; the two finest levels are used. With one level, only the company
-        within a species is arranged.
+        Finest level first, −1 at the finer levels where a label stops early. With one level, only
+        the company within a species is arranged.
     batch_size : int
         Images in a batch at most, over all processes together.
     seed : int
@@ -54,8 +60,8 @@ class HierarchicalBatchSampler(Sampler[list[int]]):
     Raises
     ------
     ValueError
-        If labels are not integers of shape (N,) or (N, L) with N ≥ 1, ``batch_size`` is below 4
-        or below ``world_size``, or ``rank`` is outside the world.
+        If labels are not integers of shape (N,) or (N, L) with N ≥ 1 or a row is −1 at every
+        level, ``batch_size`` is below 4 or below ``world_size``, or ``rank`` is outside the world.
     """
 
     drop_last = False  # read by Lightning and accelerate
@@ -83,10 +89,14 @@ class HierarchicalBatchSampler(Sampler[list[int]]):
         self.epoch = 0
 
         labels = labels.reshape(len(labels), -1)
+        if (unknown := (labels < 0).all(1)).any():
+            raise ValueError(f"row {unknown.argmax()} of the labels is negative at every level")
+        labels = _completed(labels)
         _, example, self._species, self._counts = np.unique(
             labels[:, 0], return_index=True, return_inverse=True, return_counts=True
         )
-        genus = labels[example, 1] if labels.shape[1] > 1 else np.arange(len(example))
+        self._of_species = labels[example]  # (species, L): what each belongs to
+        genus = self._of_species[:, 1] if labels.shape[1] > 1 else np.arange(len(example))
         self._genera = [np.flatnonzero(genus == name) for name in np.unique(genus)]
 
         # The number of batches is fixed here by one set of bundles that fits into them.
@@ -136,19 +146,48 @@ class HierarchicalBatchSampler(Sampler[list[int]]):
             groups = [
                 group
                 for species in rng.permutation(genus).tolist()
-                for group in _groups(species, int(self._counts[species]))
+                for group in _in_twos([species] * int(self._counts[species]))
             ]
             for bundle in _bundles(groups, largest, rng):
                 whole = [species for group in bundle for species in group]
                 # Only where batch_size is below 9 can a plain bundle be too large for a batch.
                 bundles += [whole] if len(whole) <= self.batch_size else bundle
+        for level in range(2, self._of_species.shape[1]):
+            bundles = _joined(bundles, self._of_species[:, level], self.batch_size, rng)
         return _permuted(bundles, rng)
 
 
-def _groups(species, count):
-    """The images of one species in twos, the odd one with the last two."""
-    groups = [[species] * 2 for _ in range(count // 2)] or [[]]
-    groups[-1] += [species] * (count % 2)
+def _completed(labels):
+    """Labels (N, L) in which what is known from one level up only is a class of its own below."""
+    labels = labels.astype(np.int64)
+    for level in reversed(range(labels.shape[1] - 1)):
+        unknown = labels[:, level] < 0
+        offset = labels[:, level].max() + 1
+        labels[unknown, level] = offset + labels[unknown, level + 1]
+    return labels
+
+
+def _joined(bundles, classes, largest, rng):
+    """Give bundles of one image company of their class: each other, else its smallest bundle."""
+    alone, others = {}, {}
+    for bundle in bundles:
+        (alone if len(bundle) == 1 else others).setdefault(classes[bundle[0]], []).append(bundle)
+    for name, lone in alone.items():
+        smallest = min(others.get(name, ()), key=len, default=None)
+        if len(lone) > 1:
+            together = _in_twos([species for [species] in _permuted(lone, rng)])
+            others[name] = others.get(name, []) + together
+        elif smallest is not None and len(smallest) < largest:
+            smallest += lone[0]
+        else:
+            others.setdefault(name, []).append(lone[0])
+    return [bundle for of_class in others.values() for bundle in of_class]
+
+
+def _in_twos(images):
+    """Groups of two, the odd one with the last two; images are given by their species."""
+    groups = [images[k : k + 2] for k in range(0, len(images) - 1, 2)] or [[]]
+    groups[-1] += images[len(images) - len(images) % 2 :]
     return groups
 
 

@@ -12,6 +12,15 @@ import numpy as np
 import pandas as pd
 
 MOST_LEVELS = 8
+_PLURALS = {
+    "species": "species",
+    "genus": "genera",
+    "family": "families",
+    "order": "orders",
+    "class": "classes",
+    "phylum": "phyla",
+    "kingdom": "kingdoms",
+}
 RESERVED = ("image", "split", "observation")  # the other columns of a data set's table
 
 
@@ -123,8 +132,7 @@ class Taxonomy:
 
 def plural(level: str) -> str:
     """The word for several classes of a level: species, genera, families, "variant classes"."""
-    words = {"species": "species", "genus": "genera", "family": "families", "form": "forms"}
-    return words.get(level, f"{level} classes")
+    return _PLURALS.get(level, f"{level} classes")
 
 
 def finest_known(labels: np.ndarray) -> np.ndarray:

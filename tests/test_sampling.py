@@ -22,6 +22,18 @@ def label_tables(draw):
     return np.stack([species * 7, species % n_genera], 1)
 
 
+@st.composite
+def deep_label_tables(draw):
+    """Up to four levels, with labels that stop early at any of them."""
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    n_levels, n_images = draw(st.integers(2, 4)), draw(st.integers(1, 150))
+    species = rng.integers(draw(st.integers(1, 40)), size=n_images)
+    labels = np.stack([species // width for width in (1, 3, 6, 20)[:n_levels]], 1)
+    stop = rng.integers(n_levels, size=n_images) * (rng.random(n_images) < draw(st.floats(0, 1)))
+    labels[np.arange(n_levels) < stop[:, None]] = -1
+    return labels
+
+
 batch_sizes = st.integers(4, 80)
 
 
@@ -64,6 +76,58 @@ def outnumbers(dominant, species, n_images, batch_size):
     # Two or three images of a partner, then the dominant ones in groups of two, the last of three.
     room = max(batch_size // 2, 9) - 3
     return n_images[dominant] > n_bundles * (room - 2)
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(labels=deep_label_tables(), batch_size=st.integers(16, 80), epoch=st.integers(0, 2))
+def test_labels_that_stop_early_have_company_where_they_are_known(labels, batch_size, epoch):
+    """Every image meets another of a class that it is known to have, if the data hold one."""
+    sampler = HierarchicalBatchSampler(labels, batch_size, seed=2)
+    sampler.set_epoch(epoch)
+    batches = list(sampler)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(labels)))
+    assert len(batches) == len(sampler) and max(map(len, batches)) <= batch_size
+    wanted = shared_level(labels, np.arange(len(labels)))
+    for batch in batches:
+        assert (shared_level(labels, batch) == wanted[batch]).all()
+
+
+def shared_level(labels, rows):
+    """For each row the finest level at which another of the rows has its class, L if none."""
+    here = labels[rows]
+    same = (here[:, None] == here[None]) & (here[:, None] >= 0)
+    same[np.arange(len(rows)), np.arange(len(rows))] = False
+    company = np.concatenate([same.any(1), np.ones((len(rows), 1), bool)], 1)
+    return company.argmax(1)
+
+
+@settings(deadline=None, derandomize=True)
+@given(labels=label_tables(), batch_size=batch_sizes)
+def test_an_unknown_species_is_one_more_species_of_its_genus(labels, batch_size):
+    """The batches are those of labels in which it has a number."""
+    stops = labels[:, 0] % 3 == 0
+    partial = np.where(stops[:, None] & [True, False], -1, labels)
+    numbered = np.where(stops[:, None] & [True, False], 1000 + labels[:, 1:], labels)
+    batches = [list(HierarchicalBatchSampler(l, batch_size)) for l in (partial, numbered)]
+    assert batches[0] == batches[1]
+
+
+def test_coarser_levels_do_not_move_images_that_have_company():
+    labels = long_tail()
+    deep = np.concatenate([labels, labels[:, 1:] // 2, labels[:, 1:] // 4], 1)
+    assert list(HierarchicalBatchSampler(deep, 64)) == list(HierarchicalBatchSampler(labels, 64))
+
+
+def test_lone_genera_of_a_family_meet_in_new_pairs_each_epoch():
+    labels = np.stack([np.arange(40), np.arange(40), np.arange(40) // 20], 1)
+    sampler = HierarchicalBatchSampler(labels, 16)
+    pairs = []
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        batches = list(sampler)
+        assert all(min(Counter(labels[batch, 2].tolist()).values()) >= 2 for batch in batches)
+        pairs.append({(i, j) for batch in batches for i in batch for j in batch if i < j})
+    assert pairs[0] != pairs[1]
 
 
 @pytest.mark.parametrize("batch_size", [32, 64, 128])
@@ -175,6 +239,7 @@ def test_loaders_take_it_for_a_batch_sampler():
         ({"labels": []}, "labels"),
         ({"labels": [0.5, 1.5]}, "labels"),
         ({"labels": np.zeros((2, 2, 2), int)}, "labels"),
+        ({"labels": [[0, 1], [-1, -1]]}, "row 1 of the labels is negative at every level"),
         ({"batch_size": 3}, "batch_size"),
         ({"batch_size": 4, "world_size": 8}, "world_size"),
         ({"rank": 2, "world_size": 2}, "rank"),

@@ -10,7 +10,7 @@ import posixpath
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
@@ -172,7 +172,7 @@ def image_files(root) -> list[str]:
 
 
 def is_image_name(name) -> bool:
-    return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
+    return posixpath.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def images_below(root, names) -> list[str]:
@@ -222,13 +222,12 @@ def _endings(root, names):
     wanted = defaultdict(list)
     for name in names:
         if not leaves_root(name):
-            parts = tuple(PurePosixPath(name.replace("\\", "/").casefold()).parts)
-            wanted[parts[-1] if parts else ""].append((name, parts))
+            parts = tuple(posixpath.normpath(name.replace("\\", "/")).casefold().split("/"))
+            wanted[parts[-1]].append((name, parts))
     found = {name: [] for name in names}
     for path in image_files(root):
-        parts = PurePosixPath(path.casefold()).parts
-        stem = PurePosixPath(parts[-1]).stem
-        for last in {parts[-1], stem}:
+        parts = tuple(path.casefold().split("/"))
+        for last in (parts[-1], posixpath.splitext(parts[-1])[0]):
             for name, ends in wanted.get(last, ()):
                 if parts[-len(ends) : -1] == ends[:-1]:
                     found[name].append(path)

@@ -5,13 +5,12 @@
 """
 
 import re
-import unicodedata
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
-from fgcl_utils.datasets.checks import Problem
+from fgcl_utils.datasets.checks import Problem, in_one_spelling
 from fgcl_utils.datasets.tables import check_has_columns, csv_header, csv_table
 from fgcl_utils.files import resolve
 from fgcl_utils.taxonomy import Taxonomy
@@ -79,7 +78,7 @@ def read_taxonomy(path, levels, columns) -> pd.DataFrame:
     if len(names) < 2:
         raise ValueError(f"{path} says nothing above {levels[lowest]!r}.{mend}")
     table = csv_table(path, [*names.values()]).set_axis([*names], axis=1)
-    table = table.apply(lambda cells: cells.map(one_spelling))
+    table = table.apply(in_one_spelling)
     classes = levels[lowest]
     is_double = table.duplicated(classes, keep=False) & (table[classes] != "")
     double = table[is_double].groupby(classes, sort=True)
@@ -99,7 +98,7 @@ def _looked_up(table, levels, taxonomy):
             f"the taxonomy says what lies above {lowest!r}, and the images have no {missing[0]!r}."
         )
     parents = taxonomy[taxonomy[lowest] != ""].set_index(lowest)
-    names = table[lowest].map(one_spelling)
+    names = in_one_spelling(table[lowest])
     known = names != ""
     table = table.copy()
     for level in above:
@@ -109,7 +108,7 @@ def _looked_up(table, levels, taxonomy):
     for child, parent in pairwise(above):
         of = taxonomy.drop_duplicates(child).set_index(child)[parent]
         gap = (table[parent] == "") & (table[child] != "")
-        table.loc[gap, parent] = table.loc[gap, child].map(one_spelling).map(of).fillna("")
+        table.loc[gap, parent] = in_one_spelling(table.loc[gap, child]).map(of).fillna("")
     unknown = known & ~names.isin(parents.index)
     return _without(
         table,
@@ -168,8 +167,3 @@ def with_homonyms_apart(table, levels):
         double = table[child].isin(pairs[child][pairs.duplicated(child)])
         table.loc[double, child] += " (" + table.loc[double, parent] + ")"
     return table
-
-
-def one_spelling(name):
-    """The same accented letter can be stored in two ways; macOS folders use the longer one."""
-    return unicodedata.normalize("NFC", name)
