@@ -3,11 +3,13 @@
 import csv
 import importlib
 import io
+import json
 import os
 import shutil
 import stat
 import struct
 import sys
+import unicodedata
 import warnings
 import zlib
 from pathlib import Path
@@ -18,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from fgcl_utils.datasets import ImageError, load_dataset, open_rgb, pixels, sources
+from fgcl_utils.datasets import ImageError, inspection, load_dataset, open_rgb, pixels, sources
 from fgcl_utils.datasets.__main__ import main
 from fgcl_utils.explorer import EmbeddingExplorer
 
@@ -103,6 +105,8 @@ TURNED[0x0112] = 6
         "a JPEG's first bytes": (JPEG[:20], "not a JPEG"),
         "zero bytes": (b"", "the file is empty"),
         "an error page": (b"<html>404 Not Found</html>", "not a JPEG, PNG, WebP, BMP, GIF or TIFF"),
+        "a phone's photo": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC or AVIF photo"),
+        "an odd TIFF": (b"II*\0\x08\0\0\0\0\0\0\0\0\0", "a TIFF of a kind that is not read"),
         "no area": (PNG[:16] + bytes(8) + PNG[24:], "not a JPEG"),
         "a bomb": (png_that_unpacks_to(20_000, 20_000), "FGCL_MAX_PIXELS="),
     }.values(),
@@ -146,6 +150,36 @@ def test_an_animation_is_its_first_frame_and_a_turned_photo_upright(tmp_path):
     assert open_rgb(tmp_path / "a.gif", 8).getpixel((0, 0)) == (10, 20, 30)
     noise(0, (40, 20)).save(tmp_path / "a.jpg", exif=TURNED)
     assert open_rgb(tmp_path / "a.jpg", 40).size == (20, 40)
+
+
+def ramp(white, dtype):
+    """Greys from 0 to `white`, and their value in 8 bits."""
+    grey = np.linspace(0, white, 64).reshape(8, 8).astype(dtype)
+    return Image.fromarray(grey), np.round(grey / white * 255)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_greys_of_any_number_of_bits_are_scaled_to_white(tmp_path, bits, suffix):
+    image, expected = ramp(2**bits - 1, np.uint16)
+    image.save(tmp_path / f"grey.{suffix}")
+    decoded = np.asarray(open_rgb(tmp_path / f"grey.{suffix}", 8))
+    assert (decoded == expected[..., None]).all()
+
+
+@pytest.mark.parametrize("white", [1, 255, 4095, 65535, 1e6])
+def test_greys_in_floats_are_scaled_to_white(tmp_path, white):
+    image, expected = ramp(white, np.float32)
+    image.save(tmp_path / "grey.tif")
+    assert (np.asarray(open_rgb(tmp_path / "grey.tif", 8)) == expected[..., None]).all()
+
+
+def test_gaps_and_overshoots_in_floats_do_not_darken_the_rest(tmp_path):
+    grey = np.full((8, 8), 0.5, np.float32)
+    grey[0, :4] = np.nan, np.inf, -np.inf, 1.02
+    Image.fromarray(grey).save(tmp_path / "grey.tif")
+    decoded = np.asarray(open_rgb(tmp_path / "grey.tif", 8))[..., 0]
+    assert decoded[0, :4].tolist() == [0, 0, 0, 255] and (decoded[1:] == 128).all()
 
 
 def test_the_limit_of_pixels_can_be_raised(tmp_path, monkeypatch):
@@ -233,6 +267,99 @@ def test_names_of_files_that_are_not_unicode_are_refused(root):
         load_dataset("folder", root)
 
 
+@pytest.mark.parametrize("first", ["sep=,", '"sep=;"', "sep=\t", "sep=|"])
+def test_the_line_that_names_the_separator_to_excel_is_none_of_the_table(root, rows, first):
+    table = io.StringIO(first + "\r\n")
+    table.read()
+    writer = csv.writer(table, delimiter=first.strip('"')[-1])
+    writer.writerows([HEADER, *rows])
+    (root / "photos.csv").write_text(table.getvalue(), newline="")
+    assert len(load_dataset("csv", root)) == len(rows)
+    writer.writerow(("gone.png", "a; b, c", "d"))
+    (root / "photos.csv").write_text(table.getvalue().replace("\r\n", "\n"), newline="")
+    with pytest.raises(ImageError, match=r"photos\.csv, line 35: gone\.png"):
+        load_dataset("csv", root)
+
+
+def images_of(root, rows):
+    write_csv(root, rows)
+    return load_dataset("csv", root).table["image"].tolist()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the file system joins the two forms itself")
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_find_their_files_in_the_other_unicode_form(tmp_path, rows, forms):
+    in_table, on_disk = (
+        [(unicodedata.normalize(form, image.replace("a", "\xe4")), *rest) for image, *rest in rows]
+        for form in forms
+    )
+    for image, *_ in on_disk:
+        (tmp_path / image).parent.mkdir(parents=True, exist_ok=True)
+        noise(0).save(tmp_path / image)
+    assert images_of(tmp_path, in_table) == [image for image, *_ in on_disk]
+    bare = [(image.split(".")[0].partition("/")[2], *rest) for image, *rest in in_table]
+    assert images_of(tmp_path, bare) == [image for image, *_ in on_disk]
+    with_own = tmp_path / in_table[0][0]  # a second folder, whose name is the table's own
+    with_own.parent.mkdir(parents=True)
+    noise(0).save(with_own)
+    assert images_of(tmp_path, in_table[:1] + in_table[16:])[0] == in_table[0][0]
+
+
+def test_folders_are_found_in_another_case(root, rows):
+    lower = [(image.replace("Amanita/", "amanita/"), *rest) for image, *rest in rows]
+    assert images_of(root, lower) == [image for image, *_ in rows]
+    if not (root / "AMANITA").exists():  # so where case counts
+        (root / "AMANITA").mkdir()
+        with pytest.raises(ImageError, match="16 of 32 images do not exist"):
+            images_of(root, lower)
+
+
+def test_paths_that_come_back_into_data_root_are_inside(root, rows, tmp_path):
+    names = [image for image, *_ in rows]
+    written = {
+        0: str(root / names[0]),
+        1: str(root / "Russula" / ".." / names[1]),
+        2: f"Russula/../{names[2]}",
+        3: f"../{root.name}/{names[3]}",
+        4: f"./{names[4]}",
+        5: names[5].replace("/", "\\"),
+    }
+    table = [(written.get(i, image), *rest) for i, (image, *rest) in enumerate(rows)]
+    assert images_of(root, table) == names
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    write_csv(root, table)
+    assert load_dataset("csv", link).table["image"].tolist() == names
+    for out in (f"{root}2/a.png", str(tmp_path), f"../{root.name}2/a.png"):
+        write_csv(root, [*rows, (out, *rows[0][1:])])
+        with pytest.raises(ValueError, match="1 images lie outside data_root"):
+            load_dataset("csv", root)
+    write_csv(root, [*rows, (str(root / "gone.png"), *rows[0][1:])])
+    with pytest.raises(ImageError, match="1 of 33 images do not exist"):
+        load_dataset("csv", root)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_a_backslash_or_a_colon_may_be_part_of_a_name(root, rows):
+    odd = [r"a\b.png", r"Amanita\Amanita alpha\0.png", "1:30.png", r"..\x.png"]
+    for name in odd:
+        noise(0).save(root / name)
+    table = [(name, *rest) for name, (_, *rest) in zip(odd, rows, strict=False)]
+    assert images_of(root, [*table, *rows[len(odd) :]])[: len(odd)] == odd
+    folder = root / "Amanita" / r"a\b"
+    folder.mkdir()
+    for i in range(2):
+        noise(0).save(folder / f"{i}.png")
+    for name in odd:
+        (root / name).unlink()
+    assert "a\\b" in load_dataset("folder", root).taxonomy.names[0]
+
+
+def test_a_path_of_very_many_folders_is_missing(root, rows):
+    with pytest.raises(ImageError, match="1 of 33 images do not exist"):
+        images_of(root, [*rows, ("a/" * 20_000 + "b.png", *rows[0][1:])])
+
+
 FORMULA, MARKUP = '=HYPERLINK("http://x.y","z")', "</script><img src=x onerror=alert(1)>"
 
 
@@ -315,6 +442,134 @@ def test_the_checker_lists_every_kind_of_problem_in_one_pass(root, rows, capsys)
         assert said in out, said
 
 
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ("Amanita muscaria", "amanita muscaria"),
+        ("Amanita muscaria", "Amanita  muscaria"),
+        ("Amanita muscaria", "Amanita\xa0muscaria"),
+        ("Amanita muscaria", "Amanita\u3000muscaria"),
+        ("Amanita muscaria", "Amanita_muscaria"),
+        ("Amanita-muscaria", "Amanita\u2010muscaria"),
+        ("muscaria", "muscaria\u200b"),
+        ("muscaria", "mus\xadcaria"),
+        ("Clitocybe ﬂaccida", "Clitocybe flaccida"),
+        ("STRASSE", "Straße"),
+    ],
+)
+def test_names_that_are_one_to_a_reader_are_told(root, rows, one, other, capsys):
+    new = {"Amanita alpha": one, "Amanita beta": other}
+    write_csv(root, [(image, new.get(species, species), g) for image, species, g in rows])
+    code, out, _ = check("csv", root, capsys=capsys)
+    assert code == 1 and "1 species names are spelled in several ways:" in out
+    shown = sorted([repr(one) + " (photos.csv, line 2)", repr(other) + " (photos.csv, line 10)"])
+    assert all(part in out for part in shown) and out.count("\n  ") < 12
+    with pytest.warns(UserWarning, match="spelled in several ways"):
+        assert load_dataset("csv", root).taxonomy.n_classes == (4, 2)
+
+
+@pytest.mark.parametrize(
+    "one, other", [("a 1", "a 2"), ("edulis", "edule"), ("-", "_"), ("ab", "a b"), ("C", "C++")]
+)
+def test_names_that_differ_to_a_reader_are_left_alone(root, rows, one, other, capsys):
+    new = {"Amanita alpha": one, "Amanita beta": other}
+    write_csv(root, [(image, new.get(species, species), g) for image, species, g in rows])
+    assert check("csv", root, capsys=capsys)[0] == 0
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="cannot hold both folders")
+def test_folders_whose_names_are_one_to_a_reader_are_told(root, capsys):
+    (root / "Amanita" / "Amanita beta").rename(root / "Amanita" / "Amanita alpha ")
+    (root / "russula").mkdir()
+    (root / "Russula" / "Russula beta").rename(root / "russula" / "Russula gamma")
+    code, out, _ = check("folder", root, capsys=capsys)
+    assert code == 1
+    assert "'Amanita alpha ' (Amanita/Amanita alpha /0.png) = 'Amanita alpha' (Amanita/" in out
+    assert "1 genus names are spelled in several ways:\n  'Russula' (" in out
+
+
+def test_a_class_folder_without_a_photo_that_can_be_read_is_told(root, capsys, monkeypatch):
+    genus = root / "Boletus"
+    for name in ("empty", "heic", "thumbnails only", "closed", "broken"):
+        (genus / name).mkdir(parents=True)
+    for i in range(3):
+        (genus / "heic" / f"{i}.HEIC").write_bytes(b"x")
+        (genus / "broken" / f"{i}.jpg").write_bytes(b"x")
+    (genus / "heic" / "notes").touch()
+    thumbnails = genus / "thumbnails only" / "@eaDir"
+    thumbnails.mkdir()
+    noise(0).save(thumbnails / "0.png")
+    (root / "Amanita" / "Amanita alpha" / "raw").mkdir()  # no class: it lies below them
+
+    code, out, _ = check("folder", root, capsys=capsys)
+    assert code == 1
+    assert "4 folders hold no image that can be read, and make no class:" in out
+    for line in ("closed: empty", "empty: empty", "heic: 3 .heic, 1 without a suffix"):
+        assert f"  Boletus/{line}\n" in out
+    assert "  Boletus/thumbnails only: empty\n" in out and "raw" not in out
+    assert "broken: 0" in out and "Boletus/broken/0.jpg: not a JPEG" in out
+    with pytest.warns(UserWarning, match="make no class"):
+        load_dataset("folder", root)
+
+    really = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # the tests may run as root, whom nothing stops
+    code, out, _ = check("folder", root, capsys=capsys)
+    assert code == 1 and "1 folders may not be opened:\n  Boletus/closed\n" in out
+    with pytest.raises(ImageError, match="Boletus/closed\nGive yourself the permission"):
+        load_dataset("folder", root)
+
+
+def test_images_in_a_folder_that_may_not_be_opened_are_not_called_missing(
+    root, rows, capsys, monkeypatch
+):
+    really = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "Amanita alpha":
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    code, out, _ = check("csv", root, capsys=capsys)
+    assert code == 1 and "8 images are in folders that may not be opened:\n  photos.csv, l" in out
+    assert "do not exist" not in out
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("@eaDir", "__MACOSX", ".thumbnails", "Thumbs.db", "lost+found", "$RECYCLE.BIN"),
+        *(".ipynb_checkpoints", "System Volume Information", "#recycle", ".Trash-1000", "@Recycle"),
+    ],
+)
+def test_what_systems_leave_among_photos_is_no_class(root, name, capsys):
+    for parent in (root, root / "Amanita", root / "Amanita" / "Amanita alpha"):
+        for folder in (parent / name, parent / name / "within" / "depth"):
+            folder.mkdir(parents=True, exist_ok=True)
+            noise(0).save(folder / "0.png")
+            (folder / "1.heic").touch()
+    code, out, _ = check("folder", root, capsys=capsys)
+    assert code == 0 and "32 images of 4 species in 2 genera" in out
+
+
+def test_images_that_show_nothing_are_told(root, rows, capsys):
+    Image.new("RGB", (80, 80), (9, 90, 200)).save(root / rows[0][0])
+    twelve = np.random.default_rng(0).integers(0, 4096, (80, 80, 3)) >> 8  # kept of 12 bits in 16
+    Image.fromarray(twelve.astype(np.uint8)).save(root / rows[1][0])
+    night = np.zeros((80, 80, 3), np.uint8)
+    night[40:44, 40:44] = 255
+    Image.fromarray(night).save(root / rows[2][0])
+    code, out, _ = check("csv", root, capsys=capsys)
+    assert code == 1 and "2 images show next to nothing" in out
+    assert rows[2][0] not in out
+
+
 def test_the_checker_counts_all_and_lists_twenty_or_all(root, rows, capsys):
     write_csv(root, [*rows, *((f"gone {i}.png", *rows[0][1:]) for i in range(30))])
     code, out, _ = check("csv", root, capsys=capsys)
@@ -338,6 +593,94 @@ def test_the_checker_takes_columns_and_metadata(root, rows, capsys):
     mapped = ("--metadata", "other.csv", "--columns", "image=path", "species=taxon")
     assert check("csv", root, *mapped, capsys=capsys)[0] == 0
     assert check("csv", root, "--metadata", "other.csv", capsys=capsys)[0] == 2
+
+
+def test_options_given_twice_all_apply(root, rows, capsys):
+    table = [(*row, "train" if i % 4 else "test") for i, row in enumerate(rows)]
+    write_csv(root, table, ("path", "taxon", "kind", "fold"))
+    code, out, err = check(
+        *("csv", root, "--columns", "image=path", "--columns", "species=taxon", "genus=kind"),
+        *("--columns", "split=fold"),
+        capsys=capsys,
+    )
+    assert (code, "24 train, 8 test" in out) == (0, True), err
+    code, _, err = check(
+        "csv", root, "--columns", "image=path", "--columns", "image=x", capsys=capsys
+    )
+    assert code == 2 and "'image' is given twice: as 'path' and as 'x'" in err
+
+
+def test_the_checker_hands_every_option_to_the_survey(root, monkeypatch, capsys):
+    asked = {}
+
+    def survey(dataset, data_root, **options):
+        asked.update(options, dataset=dataset, data_root=data_root)
+        raise ValueError("seen")
+
+    monkeypatch.setattr(inspection, "survey", survey)
+    twice = ("--metadata", "train=a.csv", "--metadata", "test=b.csv", "--levels", "a")
+    more = ("--levels", "b", "c", "--taxonomy", "binomial", "--group-by", "find")
+    assert check("csv", root, *twice, *more, capsys=capsys)[0] == 2
+    assert asked == {
+        "dataset": "csv",
+        "data_root": str(root),
+        "levels": ["a", "b", "c"],
+        "taxonomy": "binomial",
+        "columns": None,
+        "metadata": {"train": "a.csv", "test": "b.csv"},
+        "group_by": "find",
+    }
+
+
+# --------------------------------------------------------------------------- what files contain
+
+
+def test_photos_replaced_by_others_of_the_same_size_are_told(root, rows, tmp_path):
+    for seed, (image, *_) in enumerate(rows):
+        noise(seed).save(root / image, "BMP")
+    data = load_dataset("csv", root, cache_dir=tmp_path / "cache")
+    summary = json.loads(json.dumps(data.summary()))
+    before = data.images(8)
+    assert data.replaced_since(summary) == []
+
+    changed = root / rows[0][0]
+    status = changed.stat()
+    noise(99).save(tmp_path / "other", "BMP")
+    os.utime(tmp_path / "other", ns=(status.st_atime_ns, status.st_mtime_ns))
+    os.replace(tmp_path / "other", changed)  # same size, same time of change
+    again = load_dataset("csv", root, cache_dir=tmp_path / "cache")
+    assert again.fingerprint == data.fingerprint
+    assert again.replaced_since(summary) == ["Amanita alpha"]
+    assert (again.images(8)[0] != before[0]).any()  # nor are the old pixels taken from the cache
+
+
+def test_a_copy_on_another_machine_holds_the_same(root, rows, tmp_path):
+    data = load_dataset("csv", root, cache_dir=tmp_path / "cache")
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy, copy_function=shutil.copyfile)  # with new times
+    write_csv(copy, rows[::-1])
+    other = load_dataset("csv", copy, cache_dir=tmp_path / "other cache")
+    assert other.contents == data.contents and len(data.contents) == 4
+    assert other.replaced_since(data.summary()) == []
+    assert data.replaced_since({}) == []  # written before contents were
+
+
+def test_files_are_read_once(root, tmp_path, monkeypatch):
+    load_dataset("csv", root, cache_dir=tmp_path).summary()
+    monkeypatch.setattr(pixels, "_content_hash", None)
+    assert len(load_dataset("csv", root, cache_dir=tmp_path).contents) == 4
+
+
+@pytest.mark.parametrize("size", [0, 1, 5000, 100_000])
+def test_a_changed_byte_at_either_end_or_in_the_middle_is_seen(tmp_path, size):
+    content = bytes(size)
+    places = {0, size // 2, size - 1} & {*range(size)}
+    versions = [content, *(content[:i] + b"x" + content[i + 1 :] for i in sorted(places))]
+    for i, version in enumerate(versions):
+        (tmp_path / str(i)).write_bytes(version)
+    paths = [tmp_path / str(i) for i in range(len(versions))]
+    hashes = pixels.content_hashes(paths, tmp_path / "cache.npy")
+    assert len({row.tobytes() for row in hashes}) == len(versions)
 
 
 # ------------------------------------------------------------------------------------- the fuzz

@@ -136,6 +136,31 @@ class ImageDataset:
         text = self.table[known].to_csv(index=False) + self._source_hash(with_times=False)
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
+    @cached_property
+    def contents(self) -> dict[str, str]:
+        """Of each class a hash of what samples of its files hold; empty for rendered images.
+
+        Equal on another machine. Files are read once: the hashes are kept in ``cache_dir`` for as
+        long as names, sizes and times stay.
+        """
+        if self.dials is not None:
+            return {}
+        key = self._source_hash(with_times=True)[:16]
+        paths = [self.data_root / name for name in self.table["image"]]
+        hashes = pixels.content_hashes(paths, self.cache_dir / "contents" / f"{key}.npy")
+        rows = self.table.sort_values("image").groupby(self.taxonomy.levels[0]).groups
+        return {name: hashlib.sha256(hashes[i]).hexdigest()[:16] for name, i in rows.items()}
+
+    def replaced_since(self, summary: dict) -> list[str]:
+        """Classes whose files hold something else than when `summary` was made, sorted.
+
+        The fingerprint knows files by name and size alone: it stays when photos are replaced by
+        others of the same size. A class that is new or gone is not among these, since that
+        changes the fingerprint; nor is any where `summary` has no ``contents``.
+        """
+        then, now = summary.get("contents", {}), self.contents
+        return sorted(name for name in now if then.get(name, now[name]) != now[name])
+
     def summary(self) -> dict:
         """What a run folder records about its data; JSON-serialisable."""
         counts = self.table["split"].value_counts()
@@ -148,6 +173,7 @@ class ImageDataset:
             "data_root": None if self.data_root is None else str(self.data_root),
             "dials": None if self.dials is None else asdict(self.dials),
             "fingerprint": self.fingerprint,
+            "contents": self.contents,
             "n_images": n_images,
             "levels": list(self.levels),
             "classes": dict(zip(self.levels, map(list, self.taxonomy.names), strict=True)),
@@ -171,7 +197,8 @@ class ImageDataset:
             digest.update(os.fsencode(self.data_root.resolve()))
         for name in self.table["image"]:
             status = os.stat(self.data_root / name)
-            time = status.st_mtime_ns if with_times else ""
+            # The second one tells of a file put in place of another with that one's own time.
+            time = (status.st_mtime_ns, status.st_ctime_ns) if with_times else ""
             digest.update(f"{name}\0{status.st_size}\0{time}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()
 
@@ -337,6 +364,8 @@ def survey(
         )
         table, more = checks.screen(table, root, levels)
         problems = problems + more
+        if dataset == "folder":
+            problems = sources.folders_without_images(root, table["image"]) + problems
         if table.empty:
             return None, problems
     if "observation" in table:  # an image without one stands for itself

@@ -19,7 +19,7 @@ def main(arguments=None) -> int:
                 options.dataset,
                 options.data_root,
                 image_size=options.image_size,
-                levels=options.levels,
+                levels=options.levels or DEFAULT_LEVELS,
                 taxonomy=options.taxonomy,
                 columns=_pairs(options.columns) if options.columns else None,
                 metadata=_metadata(options.metadata) if options.metadata else None,
@@ -41,13 +41,12 @@ def _parser():
     check = commands.add_parser("check", help="decode every image and list all problems")
     check.add_argument("dataset", choices=DATASETS[1:], help="what is at data_root")
     check.add_argument("data_root", help="as in a profile")
-    check.add_argument(
-        "--levels", nargs="+", default=DEFAULT_LEVELS, metavar="LEVEL", help="finest first"
-    )
+    several = {"nargs": "+", "action": "extend"}  # an option given twice adds to the first
+    check.add_argument("--levels", **several, metavar="LEVEL", help="finest first")
     check.add_argument("--taxonomy", metavar="FILE", help="or binomial; csv and folder only")
-    check.add_argument("--columns", nargs="+", default=[], metavar="OURS=THEIRS", help="csv only")
+    check.add_argument("--columns", **several, metavar="OURS=THEIRS", help="csv only")
     check.add_argument(
-        "--metadata", nargs="+", default=[], metavar="[SPLIT=]FILE", help="csv and df20_mini only"
+        "--metadata", **several, metavar="[SPLIT=]FILE", help="csv and df20_mini only"
     )
     check.add_argument("--group-by", metavar="COLUMN", help="csv and df20_mini only")
     check.add_argument("--image-size", type=int, default=64, help="of the training; default 64")
@@ -56,10 +55,14 @@ def _parser():
 
 
 def _pairs(texts):
-    unpaired = [text for text in texts if "=" not in text]
-    if unpaired:
-        raise ValueError(f"{unpaired[0]!r} should be a pair like image=path.")
-    return dict(text.split("=", 1) for text in texts)
+    pairs = {}
+    for text in texts:
+        ours, is_pair, theirs = text.partition("=")
+        if not is_pair:
+            raise ValueError(f"{text!r} should be a pair like image=path.")
+        if pairs.setdefault(ours, theirs) != theirs:
+            raise ValueError(f"{ours!r} is given twice: as {pairs[ours]!r} and as {theirs!r}.")
+    return pairs
 
 
 def _metadata(texts):

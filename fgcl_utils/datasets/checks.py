@@ -25,6 +25,15 @@ SPLIT_NAMES = {
 }
 
 
+# What systems leave in folders of photos: thumbnails, bins, other systems' notes.
+_LITTER = {
+    *("__macosx", "network trash folder", "temporary items"),
+    *("$recycle.bin", "recycler", "system volume information", "thumbs.db", "desktop.ini"),
+    *("lost+found", "lost.dir", "__pycache__"),
+    *("@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "~snapshot"),
+}
+
+
 class ImageError(ValueError):
     """An image is missing or cannot be decoded; the message lists all of them."""
 
@@ -104,12 +113,19 @@ def screen(table, root, levels):
         **{level: in_one_spelling(table[level]) for level in levels},
         **dict(zip(("image", "place"), located(root, table["image"]), strict=True)),
     )
+    problems += _one_class_to_a_person(table, levels)
     inside = "Paths are relative to data_root; let data_root be the folder that holds them all."
     take_out(table["place"] == "outside", f"images lie outside data_root {root}", inside)
     take_out(
         table["place"] == "linked",
         f"images lie outside data_root {root}, where a link leads",
         inside,
+    )
+    take_out(
+        table["place"] == "closed",
+        "images are in folders that may not be opened",
+        "Give yourself the permission (on Linux and macOS: chmod -R u+rX FOLDER).",
+        ImageError,
     )
     take_out(
         table["place"] == "missing",
@@ -144,6 +160,35 @@ def _nested(table, levels):
             table = table[~is_known | (n_parents == 1)]
             problems.append(Problem(str(error)))
     return table, problems
+
+
+def _one_class_to_a_person(table, levels):
+    """Names of a level that differ in what readers overlook."""
+    found = []
+    for level in levels:
+        names = table[level][table[level] != ""].drop_duplicates()
+        alike = [group for _, group in names.groupby(names.map(_as_read)) if len(group) > 1]
+        if alike:
+            found.append(
+                Problem(
+                    f"{len(alike)} {level} names are spelled in several ways",
+                    [" = ".join(f"{n!r} ({at})" for at, n in group.items()) for group in alike],
+                    "Each spelling counts as a class of its own: keep one of each.",
+                    UserWarning,
+                )
+            )
+    return found
+
+
+def _as_read(name):
+    """Equal for names that are one to a reader.
+
+    That is in any case and Unicode form, with any blanks, hyphens and underscores between words,
+    and whatever characters without a width are in it.
+    """
+    text = unicodedata.normalize("NFKC", name).casefold()
+    shown = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    return " ".join(re.split(r"[\s_\-\u2010-\u2015\u2212]+", shown)).strip() or name
 
 
 def _once_each(table):
@@ -181,6 +226,11 @@ def in_one_spelling(names):
 _LEAVES_ROOT = re.compile(r"[/\\]|.:|(.*[/\\])?\.\.([/\\]|\Z)", re.DOTALL)
 
 
+def is_litter(name):
+    """Whether a file or folder is hidden, or was left there by a system: no image, and no class."""
+    return name.startswith(".") or name.casefold() in _LITTER
+
+
 def leaves_root(name):
     return _LEAVES_ROOT.match(name) is not None
 
@@ -188,45 +238,111 @@ def leaves_root(name):
 def located(root, images):
     """The images as they are spelled on disk, relative to `root`, and where each one is.
 
-    The second list holds "inside", "missing", "outside" (its path leaves `root`) or "linked" (it
-    leaves through a link). One listing a folder instead of one look a file: 36,000 looks take
-    minutes on network disks.
+    A name stands for the file that is called so, else for the one whose name differs in case or
+    Unicode form only, else for the one that it is with slashes for backslashes. An absolute path
+    may lead into `root`.
+
+    The second list holds "inside", "missing", "outside" (its path leaves `root`), "linked" (it
+    leaves through a link) or "closed" (its folder may not be opened). One listing a folder instead
+    of one look a file: 36,000 looks take minutes on network disks.
     """
-    names = [
-        name if leaves_root(name) else posixpath.normpath(name.replace("\\", "/"))
-        for name in images
-    ]
-    inner = {posixpath.dirname(name) for name in names if not leaves_root(name)}
-    folders = {folder: _listing(root, folder) for folder in inner}
-    found, places = [], []
-    for name in names:
+    tops = [os.path.join(top(root), "") for top in (os.path.abspath, os.path.realpath)]
+    folders = _Folders(root)
+
+    def look(name):
+        inner = _below(tops, name)
+        return (name, "outside") if inner is None else folders.look(inner)
+
+    found = []
+    for name in images:
+        spelled, place = look(name)
+        if place in ("missing", "outside") and not os.path.isabs(name):
+            windows = PureWindowsPath(name)
+            if windows.anchor:  # from the top of a drive
+                place = "outside"
+            elif "\\" in name:
+                spelled, place = look(windows.as_posix())
+        found.append((spelled if place in ("inside", "linked") else name, place))
+    return [name for name, _ in found], [place for _, place in found]
+
+
+def _below(tops, name):
+    """`name` relative to one of `tops`, with slashes and without dots; None if it leaves them."""
+    for top in tops:
+        path = os.path.normpath(os.path.join(top, name))
+        if path.startswith(top):
+            return path.removeprefix(top).replace(os.sep, "/")
+    return None
+
+
+class _Folders:
+    """The folders below `root`, each listed once."""
+
+    def __init__(self, root):
+        self._root = root
+        self._listings = {}
+
+    def look(self, name):
+        """A file's name as it is spelled on disk, and its place."""
         folder, file = posixpath.split(name)
-        alike = folders.get(folder, {}).get(file.casefold(), {})
-        spelled = file if file in alike else next(iter(alike)) if len(alike) == 1 else None
-        if leaves_root(name):
-            place = "outside"
-        elif spelled is None:
-            place = "missing"
-        else:
-            place = "inside" if alike[spelled] else "linked"
-            name = posixpath.join(folder, spelled)
-        found.append(name)
-        places.append(place)
-    return found, places
+        folder = self._spelled(folder)
+        if folder is None:
+            return name, "missing"
+        listing = self._listing(folder)
+        if listing is None:
+            return name, "closed"
+        files, _ = listing
+        file = _only(files, file)
+        if file is None:
+            return name, "missing"
+        return posixpath.join(folder, file), files[alike(file)][file]
+
+    def _spelled(self, folder):
+        """A folder's name as it is spelled on disk; None if there is no such folder."""
+        if not folder or self._listing(folder) != ({}, {}):
+            return folder
+        spelled = ""
+        for part in folder.split("/"):
+            _, folders = self._listing(spelled) or ({}, {})
+            part = _only(folders, part)
+            if part is None:
+                return None
+            spelled = posixpath.join(spelled, part)
+        return spelled
+
+    def _listing(self, folder):
+        """Files and folders in a folder, {their `alike`: {name: place}}; None if it is closed."""
+        if folder not in self._listings:
+            self._listings[folder] = _listing(self._root, folder)
+        return self._listings[folder]
 
 
 def _listing(root, folder):
-    """A folder's files, by lower-case name: {name on disk: whether it leads inside root}."""
-    listing = {}
+    files, folders = {}, {}
     try:
         inside = is_inside(root, root / folder)
         for entry in os.scandir(root / folder):
-            if entry.is_file():
-                leads_inside = inside and (not entry.is_symlink() or is_inside(root, entry))
-                listing.setdefault(entry.name.casefold(), {})[entry.name] = leads_inside
+            kind = files if entry.is_file() else folders
+            is_here = inside and (not entry.is_symlink() or is_inside(root, entry))
+            kind.setdefault(alike(entry.name), {})[entry.name] = "inside" if is_here else "linked"
+    except PermissionError:
+        return None
     except (OSError, ValueError):  # no such folder, or a null character: its images are missing
         pass
-    return listing
+    return files, folders
+
+
+def _only(names, wanted):
+    """`wanted` if it is among the names, else the only one like it."""
+    found = names.get(alike(wanted), ())
+    if wanted in found:
+        return wanted
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def alike(name):
+    """Equal for the names that a file may go by: in any case and Unicode form."""
+    return _one_spelling(name).casefold()
 
 
 def is_inside(root, path):

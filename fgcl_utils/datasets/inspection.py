@@ -9,14 +9,18 @@ import hashlib
 from collections import defaultdict
 from itertools import pairwise
 
-from tqdm import tqdm
+import numpy as np
 
-from fgcl_utils.datasets import pixels, sources, survey
+from fgcl_utils.datasets import SPLITS, pixels, sources, splits, survey
 from fgcl_utils.datasets.checks import ImageError, Problem, listed
+from fgcl_utils.progress import bar
 from fgcl_utils.taxonomy import plural
 
 # Below this number of training images, a genus centroid is where its few photos happen to be.
 SMALL_GENUS = 5
+# Of 256 levels, between the darkest and the brightest pixel: less is one colour, or colour of 12
+# bits in a file of 16, of which a decoder keeps the upper 8.
+LEAST_CONTRAST = 24
 
 
 def inspect(dataset, data_root, image_size=64, **options):
@@ -48,8 +52,7 @@ def inspect(dataset, data_root, image_size=64, **options):
     if data is None:
         return None, problems
     unreadable, more = _look_at_images(data, image_size)
-    readable_rows = data.table.drop(index=unreadable)
-    return data, problems + more + _small_classes(readable_rows, data.levels)
+    return data, problems + more + _small_classes(data, unreadable)
 
 
 def _look_at_images(data, image_size):
@@ -64,21 +67,21 @@ def _look_at_images(data, image_size):
         except ImageError as error:
             return str(error), None
         square = pixels.centre_square(image, image_size)
-        small = f"{name}: {image.width} × {image.height}"
-        digest = hashlib.blake2b(square, digest_size=16).digest()
-        return (small if min(image.size) < image_size else None), digest
+        if min(image.size) < image_size:
+            small.append(f"{name}: {image.width} × {image.height}")
+        if np.ptp(square, axis=(0, 1)).max() < LEAST_CONTRAST:
+            blank.append(name)
+        return None, hashlib.blake2b(square, digest_size=16).digest()
 
     names = data.table["image"].tolist()
-    failures, small, rows_of = {}, [], defaultdict(list)
+    failures, small, blank, rows_of = {}, [], [], defaultdict(list)
     looks = pixels.in_threads(look, names)
-    shown = tqdm(looks, "checking images", len(names), mininterval=0.5)
+    shown = bar(looks, "checking images", len(names), mininterval=0.5)
     for row, (text, digest) in enumerate(shown):
         if digest is None:
             failures[row] = text
             continue
         rows_of[digest].append(row)
-        if text:
-            small.append(text)
     copies = [rows for rows in rows_of.values() if len(rows) > 1]
     found = [
         Problem(
@@ -89,8 +92,13 @@ def _look_at_images(data, image_size):
         *_copies(data.table, copies, data.levels[0]),
         Problem(
             f"{len(small)} images are smaller than {image_size} pixels",
-            small,
+            sorted(small),
             "They would be enlarged: take a smaller image_size, or drop them.",
+        ),
+        Problem(
+            f"{len(blank)} images show next to nothing: one colour, or nearly black",
+            sorted(blank),
+            "Look at them. Colour of 12 bits in files of 16 has to be scaled up when it is saved.",
         ),
     ]
     return list(failures), [problem for problem in found if len(problem.where)]
@@ -127,8 +135,9 @@ def _copies(table, copies, finest):
     ]
 
 
-def _small_classes(table, levels):
-    is_train = table["split"] == "train"
+def _small_classes(data, unreadable):
+    table, levels = data.table, data.levels
+    is_train = (table["split"] == "train") & ~table.index.isin(unreadable)
     found = []
     for level in levels:
         least = 2 if level == levels[0] else SMALL_GENUS
@@ -148,14 +157,15 @@ def _small_classes(table, levels):
 
 def described(data) -> str:
     """The data set in a few lines."""
-    summary, table, levels = data.summary(), data.table, data.levels
+    table, levels = data.table, data.levels
     counts = zip(data.taxonomy.n_classes, map(plural, levels), strict=True)
-    splits = ", ".join(f"{n:,} {split}" for split, n in summary["n_images"].items() if n)
+    n_images = table["split"].value_counts()
+    parts = ", ".join(f"{n_images[split]:,} {split}" for split in SPLITS if split in n_images)
     known = table[table[levels[0]] != ""]
     per_class = known[levels[0]].value_counts()
     lines = [
         f"{len(table):,} images of " + " in ".join(f"{n:,} {of}" for n, of in counts),
-        f"  splits: {splits}",
+        f"  splits: {parts}",
         f"  images per {levels[0]}: {per_class.min()} to {per_class.max()}, "
         f"median {per_class.median():g}",
     ]
@@ -170,7 +180,7 @@ def described(data) -> str:
     if data.name == "folder" and (others := sources.other_files(data.data_root)):
         named = [f"{n} {suffix or 'without a suffix'}" for suffix, n in others]
         lines.append(f"  not taken for images: {listed(named, ', ', 5)}")
-    if leakage := summary["leakage"]:
+    if leakage := splits.leakage(table):
         lines.append(
             f"  observations: {leakage['observations']:,}, of which "
             f"{leakage['observations_in_train_and_test']:,} in train and test "

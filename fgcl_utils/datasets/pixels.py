@@ -1,5 +1,6 @@
 """From a file to pixels, and the file that pixels are kept in."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -33,8 +34,9 @@ def open_rgb(path: str | Path, shorter_side: int) -> Image.Image:
     """Decode a photo to upright RGB, at `shorter_side` or more pixels where it has them.
 
     A JPEG is decoded straight to a half, quarter or eighth of its size where that is enough.
-    Transparency is laid on white, 16-bit greys keep their upper 8 bits, and an animation is its
-    first frame.
+    Transparency is laid on white, and an animation is its first frame. Greys of more than 8 bits,
+    or in floats, are scaled from the least of 1 (floats only), 8, 10, 12, 14 and 16 bits that holds
+    the brightest pixel: files do not say how many of their bits a camera filled.
 
     Raises
     ------
@@ -57,20 +59,35 @@ def open_rgb(path: str | Path, shorter_side: int) -> Image.Image:
 def _upright_rgb(image):
     image = ImageOps.exif_transpose(image)
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
-        grey = np.nan_to_num(np.asarray(image, dtype=np.float64))
-        grey = grey / 257 if image.mode.startswith("I;16") or grey.max() > 255 else grey
-        image = Image.fromarray(grey.clip(0, 255).round().astype(np.uint8))
+        image = Image.fromarray(_eight_bits(np.asarray(image, dtype=np.float64), image.mode))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
 
 
+def _eight_bits(grey, mode):
+    """Greys of any range as uint8."""
+    grey = np.nan_to_num(grey, nan=0, posinf=0, neginf=0)
+    brightest = grey.max()
+    if mode == "F" and brightest < 2:  # resizing and sharpening lift white a little above 1
+        white = 1
+    else:
+        white = next((2**b - 1 for b in (8, 10, 12, 14, 16) if brightest < 2**b), brightest)
+    return (grey * (255 / white)).clip(0, 255).round().astype(np.uint8)
+
+
 def _reason(path, error):
     """Why an image cannot be read, and the mend where it is not to replace the file."""
     if isinstance(error, UnidentifiedImageError):
-        if Path(path).stat().st_size == 0:
+        with open(path, "rb") as file:
+            start = file.read(12)
+        if not start:
             return "the file is empty"
+        if start[:4] in (b"II*\0", b"MM\0*"):
+            return "a TIFF of a kind that is not read, such as colour in floats; save it in 8 bits"
+        if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
+            return "a HEIC or AVIF photo, whatever its name says; save it as JPEG"
         return "not a JPEG, PNG, WebP, BMP, GIF or TIFF image, whatever its name says"
     if isinstance(error, Image.DecompressionBombError):
         return (
@@ -94,6 +111,29 @@ def centre_square(image: Image.Image, size: int) -> np.ndarray:
     box = (left, top, left + side, top + side)
     square = image.resize((size, size), Image.Resampling.LANCZOS, box, reducing_gap=3)
     return np.asarray(square)
+
+
+def content_hashes(paths, cache):
+    """What files hold, as far as 4 kB at their beginning, middle and end tell; uint8 (N, 8).
+
+    Read once and kept in the file `cache`, whose name has to change when a file may have changed.
+    """
+    if not cache.exists():
+        with new_array(cache, (len(paths), 8)) as array:
+            hashes = bar(in_threads(_content_hash, paths), "reading files", len(paths), delay=2)
+            for i, digest in enumerate(hashes):
+                array[i] = np.frombuffer(digest, np.uint8)
+    return np.load(cache)
+
+
+def _content_hash(path):
+    digest, block = hashlib.blake2b(digest_size=8), 4096
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        for start in (0, (size - block) // 2, size - block):
+            file.seek(max(0, start))
+            digest.update(file.read(block))
+    return digest.digest()
 
 
 def in_threads(function, items):

@@ -4,6 +4,7 @@ The table's index says where each row came from ("photos.csv, line 7"), so that 
 the place to mend. It is dropped when all checks have passed.
 """
 
+import posixpath
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from fgcl_utils.datasets import exports, published, taxonomies
-from fgcl_utils.datasets.checks import SPLIT_NAMES, listed
+from fgcl_utils.datasets.checks import SPLIT_NAMES, ImageError, Problem, listed
 from fgcl_utils.datasets.tables import (
     check_has_columns,
     csv_header,
@@ -240,3 +241,33 @@ def other_files(root):
     """How many files of which suffix `read_folder` does not take for images, commonest first."""
     files = (file for _, files in walk(root) for file in files if not is_image_name(file))
     return Counter(PurePosixPath(file).suffix.lower() for file in files).most_common()
+
+
+def folders_without_images(root, images):
+    """Problems of the folders that would be classes if an image in them could be read."""
+    closed, barren = [], []
+    contents = dict(walk(root, closed.append))
+    inner = {posixpath.dirname(folder) for folder in contents}
+    depth = max((image.count("/") for image in images), default=0)  # that of class folders
+    for folder, files in contents.items():
+        is_inner = folder in inner or folder.count("/") >= depth
+        if is_inner or any(map(is_image_name, files)):
+            continue
+        suffixes = Counter(PurePosixPath(file).suffix.lower() for file in files)
+        named = [f"{n} {suffix or 'without a suffix'}" for suffix, n in suffixes.most_common()]
+        barren.append(f"{folder}: {listed(named, ', ', 5) or 'empty'}")
+    found = [
+        Problem(
+            f"{len(closed)} folders may not be opened",
+            [Path(error.filename).relative_to(root).as_posix() for error in closed],
+            "Give yourself the permission (on Linux and macOS: chmod -R u+rX FOLDER).",
+            ImageError,
+        ),
+        Problem(
+            f"{len(barren)} folders hold no image that can be read, and make no class",
+            barren,
+            "Save their photos as JPEG, PNG or another kind that is read, or take them away.",
+            UserWarning,
+        ),
+    ]
+    return [problem for problem in found if problem.where]

@@ -7,6 +7,7 @@ import csv
 import itertools
 import os
 import posixpath
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,11 +15,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from fgcl_utils.datasets.checks import is_inside, leaves_root, listed, located
+from fgcl_utils.datasets.checks import alike, is_inside, is_litter, leaves_root, listed, located
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
-# Folders that systems leave beside photos, with thumbnails and the like in them.
-_LITTER = ("__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information")
 # A further column of a table is kept if it is cheap: few different values, none of them long.
 _MOST_COLUMNS, _MOST_VALUES, _LONGEST_VALUE = 32, 40, 60
 
@@ -37,16 +36,20 @@ def csv_records(path) -> Iterator[tuple[int, list[str]]]:
         # -sig: Excel begins its files with a mark
         with path.open(encoding="utf-8-sig", newline="") as file:
             first_line = file.readline()
-            separator = max(",;\t", key=first_line.count)
+            said = re.match(r'"?sep=(.)"?[\r\n]', first_line)  # Excel obeys this line and hides it
+            separator = said[1] if said else max(",;\t", key=first_line.count)
             # GBIF puts no quotes around cells, and its cells may hold any.
             is_gbif = separator == "\t" and "gbifID" in first_line
             quoting = csv.QUOTE_NONE if is_gbif else csv.QUOTE_MINIMAL
-            file.seek(0)
+            first = 2 if said else 1
+            if not said:
+                file.seek(0)
+            line = first
             reader = csv.reader(file, delimiter=separator, quoting=quoting, strict=True)
             for cells in reader:
                 if any(map(str.strip, cells)):
                     yield line, cells
-                line = reader.line_num + 1
+                line = first + reader.line_num
     except UnicodeDecodeError:
         # A guessed encoding would turn one species into another without a word: refuse.
         raise ValueError(
@@ -142,13 +145,14 @@ def check_has_columns(header, names, path, mend=""):
 # ------------------------------------------------------------------------------------- files
 
 
-def walk(root):
-    """Pairs of a folder below `root` and its files' names; hidden ones are left out.
+def walk(root, on_closed=None):
+    """Pairs of a folder below `root` and its files' names; hidden ones and litter are left out.
 
     Linked folders inside root are met at their own place; one that leads outside is refused.
+    `on_closed` is called with the error of each folder that may not be opened.
     """
-    for path, folders, files in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith((".", *_LITTER)))
+    for path, folders, files in os.walk(root, onerror=on_closed):
+        folders[:] = sorted(f for f in folders if not is_litter(f))
         links = [Path(path, f) for f in folders if Path(path, f).is_symlink()]
         outside = [link for link in links if not is_inside(root, link)]
         if outside:
@@ -158,7 +162,7 @@ def walk(root):
                 + "\nPut the folders there instead, or let data_root be one that holds them all."
             )
         folder = Path(path).relative_to(root).as_posix()
-        yield "" if folder == "." else folder, [f for f in files if not f.startswith(".")]
+        yield "" if folder == "." else folder, [f for f in files if not is_litter(f)]
 
 
 def image_files(root) -> list[str]:
@@ -222,12 +226,12 @@ def _endings(root, names):
     wanted = defaultdict(list)
     for name in names:
         if not leaves_root(name):
-            parts = tuple(posixpath.normpath(name.replace("\\", "/")).casefold().split("/"))
+            parts = tuple(alike(posixpath.normpath(name.replace("\\", "/"))).split("/"))
             wanted[parts[-1]].append((name, parts))
     found = {name: [] for name in names}
     for path in image_files(root):
-        parts = tuple(path.casefold().split("/"))
-        for last in (parts[-1], posixpath.splitext(parts[-1])[0]):
+        parts = tuple(alike(path).split("/"))
+        for last in {parts[-1], posixpath.splitext(parts[-1])[0]}:
             for name, ends in wanted.get(last, ()):
                 if parts[-len(ends) : -1] == ends[:-1]:
                     found[name].append(path)
