@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import FontEntry, fontManager
 from PIL import Image
 
 from fgcl_utils import figures
@@ -172,7 +172,7 @@ def test_many_classes_leave_room_for_the_figure(rng):
 
 @pytest.fixture
 def one_letter_font(tmp_path, monkeypatch):
-    """Installed are matplotlib's own fonts, and one that has the letter あ alone."""
+    """Installed: matplotlib's own fonts, one with the letter あ alone, and one that is gone."""
     pen = TTGlyphPen(None)
     pen.moveTo((0, 0))
     pen.lineTo((500, 0))
@@ -189,7 +189,8 @@ def one_letter_font(tmp_path, monkeypatch):
     builder.setupPost()
     builder.save(tmp_path / "one.ttf")
     own = [font for font in fontManager.ttflist if "mpl-data" in font.fname]
-    monkeypatch.setattr(fontManager, "ttflist", own)
+    gone = FontEntry(fname=str(tmp_path / "gone.ttf"), name="Gone")
+    monkeypatch.setattr(fontManager, "ttflist", [gone, *own])
     fontManager.addfont(tmp_path / "one.ttf")
     monkeypatch.setattr(fonts, "_told", set())
     fonts._covering.cache_clear()

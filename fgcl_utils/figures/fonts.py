@@ -52,7 +52,10 @@ def _covering(wanted: frozenset[str]) -> tuple[list[str], frozenset[str]]:
 
 @functools.cache
 def _letters(file: str) -> frozenset[str]:
-    return frozenset(map(chr, FT2Font(file).get_charmap()))
+    try:
+        return frozenset(map(chr, FT2Font(file).get_charmap()))
+    except (OSError, RuntimeError):  # matplotlib's list of fonts is older than the folder
+        return frozenset()
 
 
 def _tell(letters: Iterable[str]) -> None:
@@ -65,7 +68,7 @@ def _tell(letters: Iterable[str]) -> None:
     warnings.warn(
         f"no installed font has {shown}{more}: figures show a box for each; install a font that "
         "has them, such as one of the Noto family",
-        stacklevel=2,
+        stacklevel=4,  # whoever draws
     )
     # matplotlib would say the same of each letter, in each drawing.
     warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
