@@ -137,11 +137,11 @@ class Style(NamedTuple):
 # The study's methods in the order of every figure and table: label and look. Grey is the floor.
 _METHODS = {
     "ce": ("CE", Style(OKABE_ITO[0], "circle", "o")),
-    "ce_head": ("CE, head", Style(OKABE_ITO[5], "triangle-down", "v")),
-    "ce_levels": ("CE, levels", Style(OKABE_ITO[4], "cross", "P")),
     "supcon": ("SupCon", Style(OKABE_ITO[1], "square", "s")),
     "hcl": ("HCL", Style(OKABE_ITO[2], "diamond", "D")),
     "hcl_blocks": ("HCL, blocks", Style(OKABE_ITO[3], "triangle-up", "^")),
+    "ce_head": ("CE, head", Style(OKABE_ITO[5], "triangle-down", "v")),
+    "ce_levels": ("CE, levels", Style(OKABE_ITO[4], "cross", "P")),
     "coarse_only": ("coarse only", Style(GREY, "x", "X")),
 }
 
