@@ -17,7 +17,7 @@ from fgcl_utils import figures
 from fgcl_utils.figures import fonts, measures, names, style
 from fgcl_utils.metrics import reliability
 
-STUDY = ("ce", "ce_head", "ce_levels", "supcon", "hcl", "hcl_blocks", "coarse_only")
+STUDY = ("ce", "supcon", "hcl", "hcl_blocks", "ce_head", "ce_levels", "coarse_only")
 LEVELS = ("variant", "family", "maker")
 LONG = "Cortinarius " * 30
 

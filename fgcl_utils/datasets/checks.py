@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -342,7 +342,7 @@ def _only(names, wanted):
 
 def alike(name):
     """Equal for the names that a file may go by: in any case and Unicode form."""
-    return _one_spelling(name).casefold()
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def is_inside(root, path):
