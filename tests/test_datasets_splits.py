@@ -105,9 +105,7 @@ def test_a_split_misses_its_share_by_less_than_a_large_group(sizes, seed):
 def test_the_grouped_split_is_seeded_and_one_species_does_not_move_another():
     rows = finds()
     table = table_of([r[3] for r in rows], [r[1] for r in rows])
-    first, other = (
-        splits.grouped_split(table, seed, ["species"]) for seed in (1, 2)
-    )
+    first, other = (splits.grouped_split(table, seed, ["species"]) for seed in (1, 2))
     assert (first == splits.grouped_split(table, 1, ["species"])).all() and (first != other).any()
     fewer = table[table["species"] != "species 2"]
     assert (splits.grouped_split(fewer, 1, ["species"]) == first[fewer.index]).all()
