@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fgcl_utils.taxonomy import Taxonomy
+from fgcl_utils.taxonomy import Taxonomy, checked_levels, finest_known, plural
 
 ROWS = [
     ("Russula emetica", "Russula", "Russulaceae"),
@@ -78,3 +78,41 @@ def test_encode_refuses_an_unknown_name(table):
     taxonomy = Taxonomy.from_table(table.iloc[:3])
     with pytest.raises(ValueError, match=r"1 rows hold a species .*'Lactarius helvus' \(row 3\)"):
         taxonomy.encode(table)
+
+
+def test_labels_may_stop_early(table):
+    table.loc[1, "species"] = ""
+    table.loc[4, ["species", "genus"]] = None
+    taxonomy = Taxonomy.from_table(table, LEVELS)
+    labels = taxonomy.encode(table)
+    assert taxonomy.n_classes == (3, 3, 2)
+    assert (labels[1] == [-1, 0, 0]).all() and (labels[4] == [-1, -1, 1]).all()
+    assert finest_known(labels).tolist() == [0, 1, 0, 0, 2]
+    assert finest_known(np.full((1, 3), -1)).tolist() == [3]
+
+
+def test_names_that_are_missing_above_a_known_level_are_refused(table):
+    table.loc[2, "genus"] = ""
+    with pytest.raises(ValueError, match="1 rows have no genus: row 2"):
+        Taxonomy.from_table(table, LEVELS)
+    table.loc[2, ["species", "family"]] = ""
+    with pytest.raises(ValueError, match="1 rows have no family: row 2"):
+        Taxonomy.from_table(table, LEVELS)
+    table["genus"] = ""
+    with pytest.raises(ValueError, match="no row has a genus: leave this level out"):
+        Taxonomy.from_table(table, LEVELS)
+
+
+def test_levels_are_one_to_eight_names():
+    assert checked_levels(["variant"]) == ("variant",)
+    assert checked_levels(list("abcdefgh")) == tuple("abcdefgh")
+    for levels in ("species", [], list("abcdefghi"), ["a", "a"], [" "], [None]):
+        with pytest.raises(ValueError, match="levels are 1 to 8 different names, finest first"):
+            checked_levels(levels)
+    for name in ("image", "split", "observation"):
+        with pytest.raises(ValueError, match=f"cannot be called '{name}'"):
+            checked_levels(["species", name])
+
+
+def test_classes_of_a_level_in_words():
+    assert plural("genus") == "genera" and plural("variant") == "variant classes"

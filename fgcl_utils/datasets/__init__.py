@@ -373,8 +373,9 @@ def survey(
         table = table.assign(observation=table["observation"].where(known, table["image"]))
     classes = Taxonomy.from_table(table, levels)
     table = splits.with_split(table, split_seed, levels)
-    if held_out_species and not problems:
-        table, problems = splits.hold_out(table, held_out_species, split_seed, levels)
+    if held_out_species and all(issubclass(problem.kind, Warning) for problem in problems):
+        table, more = splits.hold_out(table, held_out_species, split_seed, levels)
+        problems = problems + more
     problems = problems + splits.split_problems(table, levels) + splits.leakage_problems(table)
     known = [name for name in _columns(levels) if name in table]
     table = table[[*known, *table.columns.difference(known, sort=False)]].reset_index(drop=True)

@@ -55,7 +55,8 @@ def read_export(path, root, levels, columns, group_by):
         raise ValueError(
             f"no photo below {root} is named after a record of {path.name}. Name each after its "
             f"{key}, as in {raw[key].iloc[0] if len(raw) else 4023}.jpg or "
-            f"{raw[key].iloc[0] if len(raw) else 4023}_2.jpg, or as its address on the web ends."
+            f"{raw[key].iloc[0] if len(raw) else 4023}_2.jpg, or as its address on the web ends. "
+            "Or say which column names the photos: columns={'image': '...'}."
         )
     return _one_row_a_photo(records, raw[key], photos, levels)
 
@@ -91,7 +92,7 @@ def _with_scientific_names(records, raw, levels):
     genera = {*words.str[0][species != ""]}
     genus = words.str[0].where(words.str[0].isin(genera), "")  # a single word may be a family
     found = {"species": species, "genus": genus}
-    return pd.DataFrame({level: found[level] for level in levels if level in found})
+    return pd.DataFrame({level: found[level] for level in levels if level in found}, dtype=str)
 
 
 def _multimedia(root):

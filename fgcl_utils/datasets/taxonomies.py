@@ -17,7 +17,7 @@ from fgcl_utils.taxonomy import Taxonomy
 
 _BINOMIAL = re.compile(r"([^\s_-]+)[\s_-]+\S")
 # "Amanita sp." is a genus without a species; "Amanita sp. 07" is a species with a number.
-_GENUS_ONLY = re.compile(r".*\S[\s_-]+(sp|spp|spec|indet)\.?")
+_GENUS_ONLY = re.compile(r"(.*[^\s_-])[\s_-]+(?:sp|spp|spec|indet)\.?")
 
 
 def with_taxonomy(table, levels, taxonomy, root, columns):
@@ -97,25 +97,38 @@ def _looked_up(table, levels, taxonomy):
         raise ValueError(
             f"the taxonomy says what lies above {lowest!r}, and the images have no {missing[0]!r}."
         )
+    table = table.assign(**{lowest: in_one_spelling(table[lowest])})
     parents = taxonomy[taxonomy[lowest] != ""].set_index(lowest)
-    names = in_one_spelling(table[lowest])
-    known = names != ""
-    table = table.copy()
+    table = _with_genera_of_names(table, lowest, above[0], parents)
+    known = table[lowest] != ""
     for level in above:
         own = table[level] if level in table else ""
-        table[level] = names.map(parents[level]).where(known, own).fillna("")
+        table[level] = table[lowest].map(parents[level]).where(known, own).fillna("")
     # A label that stops early begins at one of the levels above.
     for child, parent in pairwise(above):
         of = taxonomy.drop_duplicates(child).set_index(child)[parent]
         gap = (table[parent] == "") & (table[child] != "")
         table.loc[gap, parent] = in_one_spelling(table.loc[gap, child]).map(of).fillna("")
-    unknown = known & ~names.isin(parents.index)
     return _without(
         table,
-        unknown,
+        known & ~table[lowest].isin(parents.index),
         lowest,
         "are not in the taxonomy",
         "Add a row for each, spelled as the images have it, or drop these images.",
+    )
+
+
+def _with_genera_of_names(table, lowest, above, parents):
+    """ "Amanita sp." needs no row of its own where the taxonomy knows Amanita."""
+    genera = {*parents[above]}
+    matches = {name: _GENUS_ONLY.fullmatch(name) for name in {*table[lowest]} - {*parents.index}}
+    genus_of = {name: m[1] for name, m in matches.items() if m and m[1] in genera}
+    if not genus_of:
+        return table
+    own = table[above] if above in table else ""
+    genus = table[lowest].map(genus_of).fillna(own)
+    return table.assign(
+        **{above: genus, lowest: table[lowest].replace(dict.fromkeys(genus_of, ""))}
     )
 
 
