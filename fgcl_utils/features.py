@@ -142,9 +142,7 @@ def _read_safetensors(path, key):
 def _features_and_names(arrays, key):
     names = arrays.pop(key, None)
     if names is not None and names.ndim != 1:
-        raise ValueError(
-            f"{key!r} has to be the names of the rows, and has {names.ndim} dimensions"
-        )
+        raise ValueError(f"{key!r} has to hold a name for each row, not {names.shape}")
     deep = [name for name, array in arrays.items() if array.ndim > 2]
     if deep:
         raise ValueError(

@@ -223,7 +223,7 @@ def test_rows_without_a_partner_or_with_two_are_named(features, table, csv, tmp_
     text = "stand in more than one row:\n  table.csv, line 4: photos/2.jpg\n  table.csv, line 8"
     says(re.escape(text), read_rows, tmp_path / "a.npz", csv)
     np.savez(tmp_path / "a.npz", image=names[:, None], dino=features)
-    says("'image' has to hold a name for each row", read_rows, tmp_path / "a.npz", csv)
+    says("'image' has to hold a name for each row, not .6, 1.", read_rows, tmp_path / "a.npz", csv)
     np.savez(tmp_path / "a.npz", image=names[1:], dino=features)
     says("of rows 'dino' has 6, 'image' has 5", read_rows, tmp_path / "a.npz", csv)
 
