@@ -183,17 +183,47 @@ def quality(embedding, plane, k=12, *, max_anchors=5000, seed=0):
 
 def unit_rows(array, name):
     """Rows scaled to length 1 in float32; a row of zeros stays one."""
-    array = np.asarray(array, dtype=np.float32)
-    if array.ndim != 2:
-        raise ValueError(f"embedding {name!r} must be (points, dimensions), not {array.shape}")
+    array = float_rows(array, f"embedding {name!r}")
+    length = np.linalg.norm(array, axis=1, keepdims=True)  # (N, 1)
+    return np.divide(array, length, out=np.zeros_like(array), where=length > 0)
+
+
+def float_rows(array, what):
+    """An array or tensor of numbers of any kind as float32 (N, D), all of them finite.
+
+    Parameters
+    ----------
+    array : array (N, D)
+        A torch tensor may be bfloat16, which NumPy does not know, and on any device.
+    what : str
+        Its name in errors.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, holds no numbers or some that are not finite, whose first row is
+        named.
+    """
+    if hasattr(array, "detach"):
+        array = array.detach().cpu().float().numpy()
+    try:
+        array = np.asarray(array)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(array, dtype=object)
+    if array.ndim != 2 or not array.shape[1]:
+        raise ValueError(f"{what} must be (points, dimensions), not {array.shape}")
+    is_number = array.dtype.kind in "fiub" or "float" in array.dtype.name  # JAX's bfloat16
+    if not is_number:
+        raise ValueError(f"{what} holds no numbers but {array.dtype}: save it as float32")
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
     bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
     if len(bad):
         raise ValueError(
-            f"embedding {name!r} has values that are not finite in {len(bad)} rows, the first is "
-            f"row {bad[0]}; train with a smaller learning rate or leave those points out"
+            f"{what} has values that are not finite in {len(bad)} rows, the first is row "
+            f"{bad[0]}; train with a smaller learning rate or leave those points out"
         )
-    length = np.linalg.norm(array, axis=1, keepdims=True)  # (N, 1)
-    return np.divide(array, length, out=np.zeros_like(array), where=length > 0)
+    return array
 
 
 def _principal_plane(points, seed):
