@@ -115,6 +115,17 @@ def test_files_are_utf_8_in_every_locale(project):
     assert "Röhrling 菌" in Path("a.json").read_text(encoding="utf-8")
 
 
+def test_a_name_that_the_locale_lacks_stops_no_command(tmp_path):
+    (tmp_path / "photos" / "菌属" / "菌").mkdir(parents=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "fgcl_utils.datasets", "check", "folder", tmp_path / "photos"],
+        env=IN_ASCII | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "UnicodeEncodeError" not in done.stderr, done.stderr
+
+
 def test_no_text_is_opened_in_the_locale_s_encoding():
     found = []
     for path in [*ROOT.glob("fgcl_utils/**/*.py"), *ROOT.glob("book/**/*.py")]:
