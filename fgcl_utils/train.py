@@ -23,6 +23,7 @@ from fgcl_utils.training.reproduction import reproduce
 
 
 def main(argv=None):
+    sys.stdout.reconfigure(errors="replace")  # a name that the locale lacks is no failure
     parser = argparse.ArgumentParser(
         prog="python -m fgcl_utils.train",
         description=__doc__,

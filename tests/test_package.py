@@ -126,3 +126,9 @@ def test_threads_wait_as_the_package_or_the_user_says(preset):
         pytest.skip("torch has another OpenMP here than GNU's")
     expected = preset.get("GOMP_SPINCOUNT", done.stdout.strip())
     assert (shown[1] == expected) == ("OMP_WAIT_POLICY" not in preset)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
+def test_no_notebook_loads_torch_before_the_package(path):
+    """It would be too late then; and the imports' order puts torch first."""
+    assert '"import torch' not in path.read_text(encoding="utf-8")

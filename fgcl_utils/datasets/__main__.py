@@ -11,6 +11,7 @@ from fgcl_utils.datasets import DATASETS, DEFAULT_LEVELS, inspection
 
 
 def main(arguments=None) -> int:
+    sys.stdout.reconfigure(errors="replace")  # a name that the locale lacks is no failure
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():

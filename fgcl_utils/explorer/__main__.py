@@ -15,6 +15,7 @@ from fgcl_utils.settings import Settings, load_dataset
 
 
 def main(argv=None):
+    sys.stdout.reconfigure(errors="replace")  # a name that the locale lacks is no failure
     parser = argparse.ArgumentParser(prog="python -m fgcl_utils.explorer", description=__doc__)
     parser.add_argument("folder", type=Path, help="the study's run folder, such as runs/demo")
     parser.add_argument("--seed", type=int, default=0, help="which seed's runs (default 0)")

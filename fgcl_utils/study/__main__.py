@@ -16,6 +16,7 @@ from fgcl_utils.study.summary import summarise
 
 
 def main(arguments=None):
+    sys.stdout.reconfigure(errors="replace")  # a name that the locale lacks is no failure
     parser = argparse.ArgumentParser(
         prog="python -m fgcl_utils.study", description=study.__doc__.partition("\n")[0]
     )
