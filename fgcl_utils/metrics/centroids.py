@@ -13,9 +13,13 @@ def unit(vectors):
 
 
 def known_samples(labels, *arrays):
-    """The arrays, `labels` (N,) or (N, L) last, without the rows that have an unknown label, -1."""
+    """The arrays, `labels` (N,) or (N, L) last, without the rows that have an unknown label.
+
+    It is -1 among codes, and empty among names.
+    """
     labels = np.asarray(labels)
-    known = labels >= 0 if labels.ndim == 1 else (labels >= 0).all(axis=1)
+    known = labels >= 0 if labels.dtype.kind in "iu" else labels != ""
+    known = known if labels.ndim == 1 else known.all(axis=1)
     arrays = (*map(np.asarray, arrays), labels)
     return arrays if known.all() else tuple(array[known] for array in arrays)
 
