@@ -1,6 +1,6 @@
 # Every command of the project; `make` alone lists them.
 #   make book PROFILE=grocery ARGS="-p data_root ~/data/GroceryStoreDataset"
-#   make study PROFILE=demo SEEDS=5
+#   make study PROFILE=demo SEEDS=5 METHODS="ce supcon hcl hcl_blocks ce_levels"
 #   PROFILE  a file of profiles/ without its suffix; ARGS  papermill parameters on top of it
 #   PYTHON   the Python 3.11 to 3.14 that .venv is made with; VENV  where the environment lives
 #   FGCL_HOME  a folder for all that is made, where this one is read-only: make book FGCL_HOME=~/fgcl
@@ -12,6 +12,7 @@ VENV    ?= $(OUT).venv
 PROFILE ?= demo
 ARGS    ?=
 SEEDS   ?= 5
+METHODS ?=
 NAME    ?= sweep
 WORKERS ?= 2
 PORT    ?= 8000
@@ -56,8 +57,9 @@ help:  ## list these commands
 book: $(BUILT)  ## run the notebooks and build the book; the last line is its start page
 	@echo "$(abspath $(BOOK))"
 
-study: $(INSTALLED)  ## run the three methods of PROFILE with SEEDS seeds; the summary goes to results/
-	@$(BIN)/python -m fgcl_utils.study profiles/$(PROFILE).yaml --seeds $(SEEDS) $(ARGS)
+study: $(INSTALLED)  ## make the runs of PROFILE with SEEDS seeds and METHODS; the summary goes to results/
+	@$(BIN)/python -m fgcl_utils.study profiles/$(PROFILE).yaml --seeds $(SEEDS) \
+	  $(if $(METHODS),--methods $(METHODS)) $(ARGS)
 
 experiment: $(INSTALLED)  ## run experiments/NAME.yaml, such as NAME=sweep, likewise
 	@$(BIN)/python -m fgcl_utils.study experiments/$(NAME).yaml $(ARGS)
