@@ -30,7 +30,8 @@ export function showPanel() {
           onclick: () => update({ tab: key }),
           onkeydown: moveTab,
         },
-        size() ? `${label} ${size()}` : label,
+        label,
+        size() ? ` ${size()}` : "",
       ),
     ),
   );
