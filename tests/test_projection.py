@@ -4,6 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+import torch
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances
 
@@ -192,6 +193,33 @@ def test_neighbours_are_the_most_similar_and_never_oneself():
 
 def test_a_single_point_has_no_neighbours():
     assert projection.nearest_neighbours(clusters(n=1), 12).shape == (1, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64, torch.int64])
+def test_tensors_of_any_precision_are_embeddings(dtype):
+    x = (9 * torch.randn(20, 4)).to(dtype)
+    x = x.requires_grad_() if dtype.is_floating_point else x
+    rows = projection.float_rows(x, "x")
+    assert rows.dtype == np.float32
+    np.testing.assert_array_equal(rows, x.detach().float().numpy())
+    assert projection.nearest_neighbours(x, 3).shape == (20, 3)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((3, 2), 1j), "x holds no numbers but complex128"),
+        (np.full((3, 2), "1.5"), "x holds no numbers but <U3"),
+        ([[1, 2], [None, 3]], "x holds no numbers but object"),
+        ([[1, 2], [3]], r"x must be \(points, dimensions\), not \(2,\)"),
+        (np.zeros((3, 0)), r"not \(3, 0\)"),
+        (np.zeros((3, 2, 2)), r"not \(3, 2, 2\)"),
+        ([[1, 2], [3, 1e300]], "not finite in 1 rows, the first is row 1"),
+    ],
+)
+def test_what_is_no_row_of_numbers_a_point_is_refused(array, message):
+    with pytest.raises(ValueError, match=message):
+        projection.float_rows(array, "x")
 
 
 def test_a_row_of_zeros_stays_one_and_others_get_length_one():
