@@ -95,7 +95,7 @@ picture: $(INSTALLED)  ## renew the README's picture from the evaluation
 	$(BIN)/python book/picture.py
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --extra book --extra test --extra bench pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; finished runs (runs/), .cache and .venv stay
 	cd $(or $(OUT),.) && rm -rf _build executed/*.ipynb executed/.made-* executed/.parameters
@@ -130,8 +130,9 @@ LINK_PACKAGE = 'import os, sysconfig; \
   line = "import os, sys; sys.path.append(os.fsdecode(%a))\n" % os.fsencode(os.getcwd()); \
   open(path, "w").write(line)'
 
-# Every kernel warns that TCP is not encrypted. It is this machine's own, and messages are signed.
-QUIET_KERNEL = 'c.IPKernelApp.log_level = "ERROR"'
+# Every kernel warns that TCP is not encrypted (it is this machine's own, and messages are signed), and
+# some call their shutdown an error. What matters reaches papermill.
+QUIET_KERNEL = 'c.IPKernelApp.log_level = "CRITICAL"'
 
 # --- from notebooks to the book --------------------------------------------------------------
 

@@ -6,7 +6,8 @@ Each of several runs is killed (SIGKILL) at a random moment of the making of its
 epoch, of a checkpoint's writing and of the evaluation, one after the other, and started again each
 time. After each kill every file that has its name must be whole, each start must begin with the
 epoch after the last one kept, and in the end weights, embeddings, history and metrics must be those
-of a run that was left alone, to the bit. Prints a table and writes results/crash.json.
+of a run that was left alone, to the bit. Prints a table, writes results/crash.json, and goes on to
+benchmarks/crash_book.py, which does the like to `make book`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import time
 from functools import wraps
 from pathlib import Path
 
+import crash_book
 import numpy as np
 import pandas as pd
 import torch
@@ -83,7 +85,8 @@ def main():
     )
     print(json.dumps(result, indent=1))
     arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    sys.exit(result["headline"]["survived"] < len(kills) or identical < n_runs)
+    failed = result["headline"]["survived"] < len(kills) or identical < n_runs
+    sys.exit(crash_book.main([]) or failed)
 
 
 def new_project(folder):

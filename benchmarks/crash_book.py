@@ -73,7 +73,7 @@ def main(argv=None):
     print(json.dumps(result, indent=1, ensure_ascii=False))
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
     arguments.output.write_text(text, encoding="utf-8")
-    sys.exit(ended_well < rounds or not all(row["notebooks whole"] for row in kills))
+    return ended_well < rounds or not all(row["notebooks whole"] for row in kills)
 
 
 def new_project(folder):
@@ -213,4 +213,4 @@ def report(kills, ended_well, rounds):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

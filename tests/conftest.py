@@ -87,17 +87,18 @@ def run_once(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def project(run_once):
-    """A copy of the project without anything that was built."""
+    """A copy of the project without anything that was built, where names are as they may be."""
+    name = "a project [1] é"
 
     def copy(shared):
         built = [".made-*", ".parameters", "runs", "_build", "build", "*.egg-info", "__pycache__"]
         hidden = [".git", ".*cache", ".venv*", "venv*"]
-        shutil.copytree(ROOT, shared / "project", ignore=shutil.ignore_patterns(*built, *hidden))
-        for notebook in (shared / "project" / "executed").glob("*.ipynb"):
+        shutil.copytree(ROOT, shared / name, ignore=shutil.ignore_patterns(*built, *hidden))
+        for notebook in (shared / name / "executed").glob("*.ipynb"):
             notebook.unlink()
-        (shared / "project" / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
+        (shared / name / "tiny.yaml").write_text(yaml.safe_dump(TINY), encoding="utf-8")
 
-    return run_once("project", copy) / "project"
+    return run_once("project", copy) / name
 
 
 @pytest.fixture(scope="session")
