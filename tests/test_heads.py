@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from tiny_features import make_features
 
 from fgcl_utils import metrics
 from fgcl_utils.heads import HeadTransformer, fit_head, labels, transformer
@@ -22,17 +23,6 @@ from fgcl_utils.methods import METHODS
 all_methods = pytest.mark.parametrize("method", METHODS)
 QUICK = {"epochs": 6, "batch_size": 64, "projection_dim": 16, "learning_rate": 1e-2}
 FINE = [name for name, method in METHODS.items() if not method.needs_levels]
-
-
-def make_features(n, seed=0, n_species=8, n_genera=2, width=12):
-    """Features (N, F), half of them mostly noise, and codes (N, 2): species around genera."""
-    genera, centres = np.random.default_rng(0).normal(size=(2, n_species, width))
-    rng = np.random.default_rng(seed)
-    species = rng.integers(n_species, size=n)
-    codes = np.column_stack([species, species % n_genera])
-    noise = rng.normal(size=(n, width)) * np.repeat([0.7, 4], width // 2)
-    features = genera[codes[:, 1]] + centres[species] + noise
-    return features.astype(np.float32), codes
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from fgcl_utils.heads.network import ROWS, Batches, Network, Step
 from fgcl_utils.methods import METHODS
 from fgcl_utils.progress import bar as bar_of
 
-
 HEADS = ("none", "linear", "mlp")
 
 
