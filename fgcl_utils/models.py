@@ -126,7 +126,8 @@ def build_model(
     image_size : int
         Side of the square images in pixels.
     weights : str
-        ``none``, ``pretrained`` (timm's hub) or the path of a timm state dict.
+        ``none``, ``pretrained`` (timm's hub), the path of a timm state dict, or the folder of a
+        finished run, whose encoder is taken.
     head : {"none", "linear", "mlp"}
         Projection head.
     projection_dim : int
@@ -156,13 +157,14 @@ def build_model(
     return Model(encoder, projection, classifier, mean, std, classifies_projections)
 
 
-def projection_head(kind, width, dim):
+def projection_head(kind, width, dim, hidden=None):
     """Map from features to projections: none, linear, or mlp as in SimCLR (Chen et al. 2020)."""
+    hidden = hidden or width
     if kind == "none":
         return nn.Identity()
     if kind == "linear":
         return nn.Linear(width, dim)
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, dim))
+    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, dim))
 
 
 def build_encoder(model_name, image_size, weights="none"):
@@ -173,10 +175,10 @@ def build_encoder(model_name, image_size, weights="none"):
         raise ModelError(
             f"model_name={model_name!r} is no timm model.{hint} timm.list_models() lists them"
         )
-    if weights not in ("none", "pretrained") and not Path(weights).is_file():
+    if weights not in ("none", "pretrained") and not _weights_file(weights).is_file():
         raise ModelError(
-            f"weights={weights!r}: there is no such file. Use none, pretrained, or a path to a "
-            "timm state dict (.safetensors or .pth)"
+            f"weights={weights!r}: there is no such file. Use none, pretrained, a path to a timm "
+            "state dict (.safetensors or .pth), or the folder of a finished run"
         )
     options = {"num_classes": 0, "in_chans": 3, "pretrained": weights == "pretrained"}
     try:
@@ -195,15 +197,29 @@ def build_encoder(model_name, image_size, weights="none"):
     return encoder
 
 
-def _load_weights(encoder, path):
+def _weights_file(weights):
+    """The file that holds them: a state dict, or the checkpoint in a run's folder."""
+    path = Path(weights)
+    return path / "checkpoint.safetensors" if path.is_dir() else path
+
+
+def _load_weights(encoder, weights):
     """Load a timm state dict; its classifier is left out, every other tensor must be there."""
     # Each architecture's own filter renames old keys and resizes position embeddings.
     module = sys.modules[type(encoder).__module__]
+    filter_keys = getattr(module, "checkpoint_filter_fn", None)
+
+    def of_encoder(state, model):
+        if Path(weights).is_dir():
+            prefix = "model.encoder."
+            state = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        return filter_keys(state, model) if filter_keys else state
+
     result = load_checkpoint(
         encoder,
-        str(path),
+        str(_weights_file(weights)),
         strict=False,
-        filter_fn=getattr(module, "checkpoint_filter_fn", None),
+        filter_fn=of_encoder,
         weights_only=True,  # a .pth file is read as tensors only: it cannot run code
     )
     if result.missing_keys:

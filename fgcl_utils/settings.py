@@ -43,8 +43,8 @@ class Settings:
 
     Parameters
     ----------
-    dataset : {"synthetic", "grocery", "df20_mini", "csv", "folder"}
-        Where the images come from, see `fgcl_utils.datasets.load_dataset`.
+    dataset : str
+        Where the images come from, one of those of `fgcl_utils.datasets.load_dataset`.
     data_root : path or None
         The images; synthetic needs none. Relative paths are relative to the project.
     columns : mapping or None
@@ -148,6 +148,11 @@ class Settings:
             raise SettingsError(
                 f"data_root is needed for dataset={self.dataset!r}: -p data_root PATH"
             )
+        if self.dataset == "features" and self.encoder in ("trained", "frozen"):
+            raise SettingsError(
+                f"dataset='features' has no photos, and encoder={self.encoder!r} needs them: let "
+                "encoder be a file of features"
+            )
         if not self.run_name or not all(c.isalnum() or c in "-_." for c in self.run_name):
             raise SettingsError(
                 f"run_name={self.run_name!r} names a folder: use letters, digits, '-', '_' and '.'"
@@ -198,14 +203,22 @@ class Settings:
 
     @property
     def weights_source(self):
-        """``none``, ``pretrained``, or the absolute path of the weights file."""
+        """``none``, ``pretrained``, or the absolute path of a weights file or a run's folder."""
         if self.weights in ("none", "pretrained"):
             return self.weights
         return str(resolve(self.weights))
 
+    @property
+    def encoder_source(self):
+        """``trained``, ``frozen``, or the absolute path of a file of features."""
+        if self.encoder in ("trained", "frozen"):
+            return self.encoder
+        return str(resolve(self.encoder))
+
     def identity(self, method):
         """The settings that decide the weights of a `method` run, as a dict."""
-        values = dataclasses.asdict(self) | {"weights": self.weights_source}
+        sources = {"weights": self.weights_source, "encoder": self.encoder_source}
+        values = dataclasses.asdict(self) | sources
         left_out = _NEVER_IDENTITY | _NOT_ALL_READ.difference(METHODS[method].reads)
         return {k: v for k, v in values.items() if k not in left_out}
 

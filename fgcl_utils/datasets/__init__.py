@@ -38,6 +38,9 @@ __all__ = [
 ]
 
 
+NO_PHOTO = np.uint8(225)  # the grey of a tile
+
+
 @dataclass(frozen=True, eq=False)
 class ImageDataset:
     """A checked table of images with nested labels.
@@ -47,7 +50,8 @@ class ImageDataset:
     name : str
         One of `DATASETS`.
     data_root : Path or None
-        Folder that the table's image paths are relative to; None for synthetic.
+        Folder that the table's image paths are relative to; None for synthetic images, and where
+        there are no photos.
     table : DataFrame
         Columns image, the levels (species and genus by default; empty where a label stops early),
         split (train, val, test; unseen and unused for species held out), one row per image;
@@ -80,6 +84,11 @@ class ImageDataset:
         """Names of the label levels, finest first."""
         return self.taxonomy.levels
 
+    @property
+    def has_photos(self) -> bool:
+        """Whether there is anything to see; otherwise every image is a plain tile."""
+        return self.data_root is not None or self.dials is not None
+
     def indices(self, split: str) -> np.ndarray:
         """Row numbers of a split, int64, ascending; empty if the data has no such images."""
         if split not in SPLITS:
@@ -106,6 +115,8 @@ class ImageDataset:
         """
         if image_size < 1:
             raise ValueError(f"image_size must be at least 1 pixel, not {image_size}.")
+        if not self.has_photos:
+            return np.broadcast_to(NO_PHOTO, (len(self), image_size, image_size, 3))
         key = self._source_hash(with_times=True)[:16]
         path = self.cache_dir / "images" / f"{self.name}-{key}-{image_size}.npy"
         if not path.exists():
@@ -122,6 +133,8 @@ class ImageDataset:
         ImageError
             If the file is gone or cannot be decoded.
         """
+        if not self.has_photos:
+            return Image.new("RGB", (size, size), (int(NO_PHOTO),) * 3)
         if self.dials is not None:
             return Image.fromarray(synthetic.render(self.dials, np.array([i]), size)[0])
         image = open_rgb(self.data_root / self.table["image"].iloc[i], size)
@@ -143,7 +156,7 @@ class ImageDataset:
         Equal on another machine. Files are read once: the hashes are kept in ``cache_dir`` for as
         long as names, sizes and times stay.
         """
-        if self.dials is not None:
+        if self.data_root is None:
             return {}
         key = self._source_hash(with_times=True)[:16]
         paths = [self.data_root / name for name in self.table["image"]]
@@ -192,6 +205,7 @@ class ImageDataset:
         if self.dials is not None:
             few = synthetic.render(self.dials, np.arange(min(6, len(self))), 32)
             digest.update(repr(self.dials).encode() + few.tobytes())
+        if self.data_root is None:
             return digest.hexdigest()
         if with_times:
             digest.update(os.fsencode(self.data_root.resolve()))
@@ -258,7 +272,9 @@ def load_dataset(
           genus, family, order, class, phylum, kingdom;
         - flowers102 (species, genus, family), fgvc_aircraft (variant, family, manufacturer),
           cub200 (species, genus, family), inat2021 (species to kingdom), stanford_cars (model,
-          make), oxford_pets (breed, species): as published.
+          make), oxford_pets (breed, species): as published;
+        - features: a table as for csv, of which there are features and no photos; the column image
+          may be missing, too.
     data_root : path
         Where the files are. For csv the file itself, or the folder that holds it.
     levels : sequence of str

@@ -111,8 +111,10 @@ def screen(table, root, levels):
     )
     table = table.assign(
         **{level: in_one_spelling(table[level]) for level in levels},
-        **dict(zip(("image", "place"), located(root, table["image"]), strict=True)),
+        place="inside",
     )
+    if root is not None:  # there are photos
+        table["image"], table["place"] = located(root, table["image"])
     problems += _one_class_to_a_person(table, levels)
     inside = "Paths are relative to data_root; let data_root be the folder that holds them all."
     take_out(table["place"] == "outside", f"images lie outside data_root {root}", inside)

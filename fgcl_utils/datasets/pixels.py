@@ -1,6 +1,7 @@
 """From a file to pixels, and the file that pixels are kept in."""
 
 import hashlib
+import math
 import os
 import shutil
 import threading
@@ -157,19 +158,19 @@ def progress(steps, verb, pixels):
 
 
 @contextmanager
-def new_array(path, shape):
-    """A uint8 array in a new .npy file, which takes its name only when it is complete."""
+def new_array(path, shape, dtype=np.uint8):
+    """An array in a new .npy file, which takes its name only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    size, free = int(np.prod(shape)), shutil.disk_usage(path.parent).free
+    size, free = math.prod(shape) * np.dtype(dtype).itemsize, shutil.disk_usage(path.parent).free
     if size > 0.95 * free:
         raise OSError(
-            f"the decoded images need {size / 1e9:.1f} GB in {path.parent}, which has "
+            f"the images need {size / 1e9:.1f} GB in {path.parent}, which has "
             f"{free / 1e9:.1f} GB free. Clear space (old .npy files there may go), or choose a "
             "smaller image_size or another cache_dir."
         )
     aside = path.with_name(f"{path.stem}-{uuid4().hex[:8]}.partial")
     try:
-        pixels = np.lib.format.open_memmap(aside, "w+", np.uint8, shape)
+        pixels = np.lib.format.open_memmap(aside, "w+", dtype, shape)
         yield pixels
         pixels.flush()
         os.replace(aside, path)

@@ -25,18 +25,21 @@ from fgcl_utils.datasets.tables import (
 from fgcl_utils.taxonomy import RESERVED, checked_levels
 
 DEFAULT_LEVELS = ("species", "genus")
-DATASETS = ("synthetic", "grocery", "df20_mini", "csv", "folder", *list(published.LEVELS)[2:])
+_FIRST = ("synthetic", "grocery", "df20_mini", "csv", "folder")
+DATASETS = (*_FIRST, *list(published.LEVELS)[2:], "features")
 ROOT_HINT = {
     "csv": "data_root is a CSV file, or the folder that holds it.",
     "folder": "data_root is a folder of class/*.jpg or {train,val,test}/class/*.jpg with a "
     "taxonomy, of genus/species/*.jpg or {train,val,test}/genus/species/*.jpg, or deeper for more "
     "levels.",
+    "features": "data_root is a CSV file with a row for each row of features.",
     **published.ROOT_HINT,
 }
 _TAKES = {
     "synthetic": {"dials"},
     "csv": {"taxonomy", "columns", "metadata", "group_by"},
     "folder": {"taxonomy"},
+    "features": {"taxonomy", "columns", "group_by"},
     "df20_mini": {"metadata", "group_by"},
 }
 
@@ -67,8 +70,8 @@ def read(dataset, data_root, columns, metadata, group_by, levels=DEFAULT_LEVELS,
 
     Returns
     -------
-    root : Path
-        The folder that image paths are relative to.
+    root : Path or None
+        The folder that image paths are relative to; None of a table without photos.
     table : DataFrame
         Columns image, the levels, perhaps split and observation, then others of a csv.
     problems : list of Problem
@@ -82,11 +85,15 @@ def read(dataset, data_root, columns, metadata, group_by, levels=DEFAULT_LEVELS,
     root = Path(data_root).expanduser()
     if not root.exists():
         raise FileNotFoundError(f"data_root {str(root)!r} does not exist. {ROOT_HINT[dataset]}")
-    if dataset != "csv" and not root.is_dir():
-        raise ValueError(f"data_root {str(root)!r} is a file. {ROOT_HINT[dataset]}")
+    if dataset != "csv" and root.is_dir() == (dataset == "features"):
+        kind = "a folder" if root.is_dir() else "a file"
+        raise ValueError(f"data_root {str(root)!r} is {kind}. {ROOT_HINT[dataset]}")
     problems = []
     if dataset == "csv":
         root, table, problems = read_csv(root, columns or {}, metadata, group_by, levels, taxonomy)
+    elif dataset == "features":
+        _check_columns(columns or {}, levels)
+        table = _read_one_csv(root, columns or {}, group_by, levels, taxonomy, has_photos=False)
     elif dataset == "folder":
         table = read_folder(root, levels, taxonomy)
     else:
@@ -96,9 +103,10 @@ def read(dataset, data_root, columns, metadata, group_by, levels=DEFAULT_LEVELS,
     if taxonomy is not None:
         table, more = taxonomies.with_taxonomy(table, levels, taxonomy, root, columns or {})
         problems = problems + more
-    if dataset in ("csv", "folder"):
+    if dataset in ("csv", "folder", "features"):
         table = taxonomies.without_genus_only_names(table, levels)
     first = ["image", *levels]
+    root = None if dataset == "features" else root
     return root, table[[*first, *table.columns.difference(first, sort=False)]], problems
 
 
@@ -107,12 +115,7 @@ def read(dataset, data_root, columns, metadata, group_by, levels=DEFAULT_LEVELS,
 
 def read_csv(root, columns, metadata, group_by, levels, taxonomy):
     """Tables with columns image, the levels, perhaps split and that of `group_by`; or an export."""
-    ours = ("image", *levels, "split")
-    if unknown := {*columns} - {*ours}:
-        raise ValueError(
-            f"columns maps {', '.join(ours[:-1])} and split to the file's names, as in "
-            f"columns={{'image': 'path'}}; it has no {', '.join(map(repr, sorted(unknown)))}."
-        )
+    _check_columns(columns, levels)
     root, files = _csv_files(root, metadata, taxonomy)
     parts, problems = [], []
     for split, path in files.items():
@@ -128,6 +131,15 @@ def read_csv(root, columns, metadata, group_by, levels, taxonomy):
             part["image"] = images_below(root, part["image"])
         parts.append(part if split is None else part.assign(split=split))
     return root, pd.concat(parts).fillna(""), problems
+
+
+def _check_columns(columns, levels):
+    ours = ("image", *levels, "split")
+    if unknown := {*columns} - {*ours}:
+        raise ValueError(
+            f"columns maps {', '.join(ours[:-1])} and split to the file's names, as in "
+            f"columns={{'image': 'path'}}; it has no {', '.join(map(repr, sorted(unknown)))}."
+        )
 
 
 def _csv_files(root, metadata, taxonomy):
@@ -168,9 +180,11 @@ def _existing(path):
     return path
 
 
-def _read_one_csv(path, columns, group_by, levels, taxonomy):
+def _read_one_csv(path, columns, group_by, levels, taxonomy, has_photos=True):
     header = csv_header(path)
     names = {column: columns.get(column, column) for column in ("image", *levels)}
+    if not has_photos and "image" not in {*header, *columns}:
+        del names["image"]
     if taxonomy is not None:  # it gives what the table does not have
         above = [level for level in levels[1:] if level not in columns]
         names = {c: name for c, name in names.items() if name in header or c not in above}
@@ -186,6 +200,8 @@ def _read_one_csv(path, columns, group_by, levels, taxonomy):
     further = table.iloc[:, len(names) :]
     free = [name for name in further if name not in taken]
     table = table.iloc[:, : len(names)].set_axis(list(names), axis=1)
+    if "image" not in table:
+        table["image"] = [f"row {i}" for i in range(len(table))]
     return pd.concat([table, further[free]], axis=1)
 
 

@@ -2,6 +2,7 @@
 
 ==================  ===========================================================================
 `loop`              one method, one data set, one seed: start here
+`frozen`            a head on features that are there, or are computed once
 `checkpoints`       the state after a whole epoch, on disk and back
 `processes`         one process or many, on whatever device there is
 `failures`          what may go wrong around a run, each as one message

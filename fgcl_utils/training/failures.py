@@ -92,12 +92,12 @@ def sole_writer(folder):
 def remove_half_written(folder, cache_dir):
     """Remove what killed processes left; call it as the sole writer of the run's `folder`.
 
-    Several runs share the cache of decoded images: there, what was not written to for a day goes.
+    Several runs share the cache: there, what was not written to for a day goes.
     """
     stale = list(folder.glob(".*.*"))  # see files.written_aside
     stale += [
         path
-        for path in cache_dir.glob("images/*.partial")
+        for path in cache_dir.glob("*/*.partial")
         if time.time() - path.stat().st_mtime > _ABANDONED
     ]
     for path in stale:
@@ -106,7 +106,7 @@ def remove_half_written(folder, cache_dir):
 
 def _kept(folder):
     """What of a run a new start will find, in a sentence."""
-    with contextlib.suppress(OSError, SafetensorError):
+    with contextlib.suppress(OSError, SafetensorError, KeyError):  # a head has no epochs to keep
         done = checkpoints.epochs_done(folder / "checkpoint.safetensors")
         return f"Kept: the state after epoch {done}; the same command goes on from there."
     return "No epoch was finished; the same command starts again."

@@ -23,7 +23,7 @@ from fgcl_utils.methods import METHODS
 from fgcl_utils.models import build_model
 from fgcl_utils.sampling import HierarchicalBatchSampler
 from fgcl_utils.settings import SettingsError
-from fgcl_utils.training import checkpoints, failures, outcome, processes
+from fgcl_utils.training import checkpoints, failures, frozen, outcome, processes
 from fgcl_utils.views import views_for
 
 WARMUP_SHARE = 0.1  # of all steps
@@ -60,6 +60,8 @@ def train(settings, method, dataset):
         made = read_json(folder / "config.json")["provenance"]
         print(f"{folder.relative_to(home_dir())} is finished: loaded, not trained again")
         print(f"made {made['date']} at commit {str(made['commit'])[:8]}")
+    elif settings.encoder != "trained":
+        frozen.make(settings, method, dataset)
     else:
         processes.on_every_gpu(_make, settings, method, dataset)
     return runs.load_run(settings, method)
