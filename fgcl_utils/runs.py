@@ -89,8 +89,20 @@ def _claim_study(settings, dataset):
                 f"{dataset.name} as it is now: choose another run_name, or delete {path.parent} "
                 "if its runs are no longer wanted"
             )
+        _check_contents(dataset, held, path)
     else:
         write_json(path, dataset.summary())
+
+
+def _check_contents(dataset, held, path):
+    """Refuse photos that were replaced by others of the same names and sizes."""
+    if replaced := dataset.replaced_since(held):
+        shown = ", ".join(replaced[:5]) + (", …" if len(replaced) > 5 else "")
+        raise SettingsError(
+            f"since {path} was written, photos of {len(replaced)} classes have been replaced by "
+            f"others of the same names and sizes ({shown}): choose another run_name, or delete "
+            f"{path.parent} if its runs are no longer wanted"
+        )
 
 
 def finished(folder):
@@ -169,6 +181,9 @@ def load_study(settings, dataset):
     missing = [method for method in needed if not finished(run_folder(settings, method))]
     if missing:
         raise FileNotFoundError(_missing(settings, missing))
+    about = study_folder(settings) / "dataset.json"
+    if about.exists():
+        _check_contents(dataset, read_json(about), about)
     found = [*needed, *(m for m in others if is_made(settings, m))]
     loaded = {method: load_run(settings, method) for method in METHODS if method in found}
     for method, run in loaded.items():

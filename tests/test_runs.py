@@ -30,6 +30,11 @@ class Data:
     def summary(self):
         return {"name": self.name, "n_images": {"train": 1}, "fingerprint": self.fingerprint}
 
+    def replaced_since(self, summary):
+        return ["Agaricus sp. 01"] if self.replaced else []
+
+    replaced = False
+
 
 @pytest.mark.parametrize(
     ("values", "message"),
@@ -131,6 +136,14 @@ def test_a_study_holds_one_data_set(root):
     runs.open_run(Settings(), "ce", Data("a"))
     with pytest.raises(SettingsError, match="describes another data set"):
         runs.open_run(Settings(), "hcl", Data("b"))
+
+
+def test_runs_on_photos_that_were_replaced_are_not_taken_for_these(root):
+    data = Data()
+    runs.open_run(Settings(), "ce", data)
+    data.replaced = True
+    with pytest.raises(SettingsError, match=r"1 classes have been replaced .*Agaricus sp. 01"):
+        runs.open_run(Settings(), "ce", data)
 
 
 def test_missing_runs_are_named_with_their_commands(root):
