@@ -97,7 +97,7 @@ def test_runs_with_tiny_parameters(executed, name):
 def test_run_folders_hold_what_is_promised(executed):
     study = executed / "runs" / TINY["run_name"]
     assert (study / "dataset.json").is_file()
-    for method in ("ce", "supcon", "hcl"):
+    for method in ("ce", "supcon", "hcl", "hcl_blocks"):
         folder = study / method / "seed-0"
         for file in ("config.json", "history.csv", "embeddings.npz", "checkpoint.safetensors"):
             assert (folder / file).is_file(), file
@@ -106,7 +106,7 @@ def test_run_folders_hold_what_is_promised(executed):
         assert metrics["genus_outlier_rate"] == metrics["genus_outliers"] / metrics["n_test"]
         assert {"species_accuracy", "seconds"} <= metrics.keys()
     evaluation = json.loads((study / "evaluation.json").read_text())
-    assert list(evaluation["methods"]) == ["ce", "supcon", "hcl"]
+    assert list(evaluation["methods"]) == ["ce", "supcon", "hcl", "hcl_blocks"]
     assert "reduction_vs_ce" in evaluation["methods"]["hcl"]
 
 
