@@ -12,12 +12,14 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 from sklearn.metrics import pairwise_distances
 
-from fgcl_utils import explorer, metrics
+from fgcl_utils import explorer, metrics, projection, runs
 from fgcl_utils.explorer import EmbeddingExplorer
 from fgcl_utils.explorer.__main__ import main
+from fgcl_utils.explorer.columns import further_columns
 from fgcl_utils.files import write_json, write_npz
 from fgcl_utils.settings import Settings, load_dataset
 
@@ -45,6 +47,10 @@ def make_points(n=60, seed=0):
 
 def plain_photo(i, size):
     return Image.new("RGB", (size, 2 * size), (i, 100, 200))
+
+
+def codes(names):
+    return np.unique(names, return_inverse=True)[1]
 
 
 @pytest.fixture
@@ -126,10 +132,9 @@ def test_outliers_are_those_of_metrics(points):
     embeddings, table, planes = points
     train, train_table, _ = make_points(n=90, seed=7)
     made = EmbeddingExplorer(embeddings, table, planes=planes, train=train, train_table=train_table)
+    genus, train_genus = codes(table["genus"]), codes(train_table["genus"])
     for name, x in embeddings.items():
-        expected = metrics.nearest_centroid_outliers(
-            train[name], train_table["genus"], x, table["genus"]
-        )
+        expected = metrics.nearest_centroid_outliers(train[name], train_genus, x, genus)
         np.testing.assert_array_equal(made.outliers[name], expected)
 
 
@@ -152,7 +157,7 @@ def test_hostile_names_never_leave_their_block(points, tmp_path):
     assert page.count("<script") == clean.read_text("utf-8").count("<script")
     assert "<img src=x" not in page
     meta = json.loads(block(tmp_path / "hostile.html", "meta"))
-    assert set(meta["species"]) == set(HOSTILE)
+    assert set(meta["levels"][0]["names"]) == set(HOSTILE)
 
 
 def test_files_are_found_turned_upright_and_the_broken_ones_are_listed(points, tmp_path):
@@ -262,6 +267,142 @@ def test_a_notebook_shows_a_frame_with_a_relative_address(saved, monkeypatch, tm
     assert 'src="map.html"' in saved._repr_html_()
 
 
+# ------------------------------------------------------------------ levels and further columns
+
+LEVELS = ("species", "genus", "family")
+
+
+def with_families(table):
+    return table.assign(family=np.where(table["genus"] == "genus 2", "family b", "family a"))
+
+
+def meta_of(explorer, folder):
+    return json.loads(block(explorer.save(folder / "map.html"), "meta"))
+
+
+def test_outliers_are_those_of_metrics_at_every_level_above_the_finest(points, tmp_path):
+    embeddings, table, planes = points
+    table = with_families(table)
+    made = EmbeddingExplorer(embeddings, table, levels=LEVELS, planes=planes)
+    assert list(made.outliers_at) == ["genus", "family"]
+    assert made.outliers is made.outliers_at["genus"]
+    for level, outliers in made.outliers_at.items():
+        labels = codes(table[level])
+        for name, x in embeddings.items():
+            expected = metrics.nearest_centroid_outliers(x, labels, x, labels)
+            np.testing.assert_array_equal(outliers[name], expected)
+    meta = meta_of(made, tmp_path)
+    assert [level["name"] for level in meta["levels"]] == [*LEVELS]
+    assert meta["levels"][2]["plural"] == "families"
+    assert meta["judged"] == [1, 2]
+
+
+def test_with_one_level_outliers_are_judged_at_it(points, tmp_path):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(
+        embeddings, table[["image", "species"]], levels=["species"], planes=planes
+    )
+    labels = codes(table["species"])
+    for name, x in embeddings.items():
+        expected = metrics.nearest_centroid_outliers(x, labels, x, labels)
+        np.testing.assert_array_equal(made.outliers[name], expected)
+    assert meta_of(made, tmp_path)["judged"] == [0]
+
+
+@pytest.mark.parametrize("nothing", ["", None, np.nan, -1])
+def test_a_photo_without_a_name_is_no_outlier_at_this_level_and_in_no_centroid(points, nothing):
+    embeddings, table, planes = points
+    table = with_families(table).astype(object)
+    table.loc[:9, "species"] = nothing
+    table.loc[:4, ["genus"]] = nothing
+    table.loc[7, [*LEVELS]] = nothing  # it has no name at all
+    made = EmbeddingExplorer(embeddings, table, levels=LEVELS, planes=planes)
+    for level, no_name in (("genus", [0, 1, 2, 3, 4, 7]), ("family", [7])):
+        named = np.delete(np.arange(60), no_name)
+        labels = np.full(60, -1)
+        labels[named] = codes(table[level][named].astype(str))
+        for name, x in embeddings.items():
+            expected = metrics.nearest_centroid_outliers(x[named], labels[named], x, labels)
+            np.testing.assert_array_equal(made.outliers_at[level][name], expected)
+            assert not made.outliers_at[level][name][no_name].any()
+
+
+def test_a_point_s_label_is_a_place_among_those_that_occur(points, tmp_path):
+    embeddings, table, planes = points
+    table = with_families(table)
+    table.loc[:9, "species"] = ""
+    made = EmbeddingExplorer(embeddings, table, levels=LEVELS, planes=planes)
+    meta = meta_of(made, tmp_path)
+    data = base64.b64decode(block(made.path, "columns"))
+    places = np.frombuffer(data, "<u2", 60, offset=2 * 60 * 2 * 2)
+    for row, place in zip(table[[*LEVELS]].to_numpy(), places, strict=True):
+        path = zip(meta["levels"], meta["paths"][place], strict=True)
+        assert [level["names"][code] if code >= 0 else "" for level, code in path] == [*row]
+    for level, parents in enumerate(meta["parents"]):
+        above = meta["levels"][level + 1]["names"]
+        for name, parent in zip(meta["levels"][level]["names"], parents, strict=True):
+            own = table[LEVELS[level + 1]][table[LEVELS[level]] == name]
+            assert own.eq(above[parent]).all()
+
+
+def test_a_class_that_only_training_has_can_be_the_nearest(points):
+    embeddings, table, planes = points
+    shown = table["genus"] != "genus 1"
+    made = EmbeddingExplorer(
+        {name: x[shown] for name, x in embeddings.items()},
+        table[shown],
+        planes={name: x[shown] for name, x in planes.items()},
+        train=embeddings,
+        train_table=table,
+    )
+    labels = codes(table["genus"])
+    for name, x in embeddings.items():
+        expected = metrics.nearest_centroid_outliers(x, labels, x[shown], labels[shown])
+        np.testing.assert_array_equal(made.outliers[name], expected)
+
+
+def test_columns_that_can_colour_the_map_come_along(points, tmp_path):
+    embeddings, table, planes = points
+    table["split"], table["observation"] = "test", np.arange(60) // 2
+    table["place"] = [f"somewhere {i}" for i in range(60)]  # too many
+    table["year"] = 2000 + np.arange(60) % 12
+    table["wet"] = pd.array([None, True, False] * 20, dtype="boolean")
+    table["height"] = np.where(np.arange(60) == 7, np.nan, np.arange(60) / 7)
+    columns = further_columns(table, ["species", "genus"])
+    about, found = {c["name"]: c for c, _ in columns}, {c["name"]: codes for c, codes in columns}
+    assert list(about) == ["year", "wet", "height"]
+    assert np.take(about["year"]["values"], found["year"]).astype(int).tolist() == [*table["year"]]
+    assert about["wet"]["values"] == ["False", "True"]
+    assert found["wet"].tolist() == [65_535, 1, 0] * 20
+    low, high = about["height"]["low"], about["height"]["high"]
+    height = found["height"] / 65_534 * (high - low) + low
+    np.testing.assert_allclose(np.delete(height, 7), np.delete(table["height"], 7), atol=1e-4)
+    assert found["height"][7] == 65_535
+    made = EmbeddingExplorer(embeddings, table, planes=planes)
+    assert meta_of(made, tmp_path)["columns"] == [c for c, _ in columns]
+    data = base64.b64decode(block(made.path, "columns"))
+    assert data.endswith(b"".join(codes.tobytes() for _, codes in columns))
+    none = EmbeddingExplorer(embeddings, table, planes=planes, columns=())
+    assert meta_of(none, tmp_path)["columns"] == []
+
+
+def test_numbers_written_as_text_are_numbers():
+    table = pd.DataFrame({"height": [f"{k}.5" for k in range(20)] + [""]})
+    [(about, codes)] = further_columns(table, [])
+    assert (about["low"], about["high"]) == (0.5, 19.5)
+    assert np.all(np.diff(codes[:20].astype(int)) > 0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [(["colour"], "no column 'colour' to colour by"), (["image"], "'image' cannot colour the map")],
+)
+def test_a_column_that_is_asked_for_and_cannot_colour_is_named(points, columns, message):
+    embeddings, table, planes = points
+    with pytest.raises(ValueError, match=message):
+        EmbeddingExplorer(embeddings, table, planes=planes, columns=columns)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -270,12 +411,78 @@ def test_a_notebook_shows_a_frame_with_a_relative_address(saved, monkeypatch, tm
         (lambda e, t, p: (e, t.iloc[:50], p), "60 rows and its table 50"),
         (lambda e, t, p: (e, t, {"CE": p["CE"]}), "planes has no 'HCL'"),
         (lambda e, t, p: (e | {"CE": np.full((60, 8), np.nan)}, t, p), "not finite in 60 rows"),
+        (lambda e, t, p: (e | {"CE": np.zeros(60)}, t, p), r"\['CE'\] has shape \(60,\)"),
+        (lambda e, t, p: (e | {"CE": np.full((60, 8), "x")}, t, p), "holds <U1"),
+        (lambda e, t, p: (e, t, p | {"HCL": np.zeros((60, 3))}), r"\['HCL'\] has shape \(60, 3\)"),
+        (lambda e, t, p: (e, t, p | {"HCL": p["HCL"] * np.nan}), "positions that are not finite"),
+        (lambda e, t, p: (e, t.assign(species="a"), p), "1 species names stand under more than"),
+        (lambda e, t, p: (e, t.assign(genus=""), p), "no row has a genus"),
+        (
+            lambda e, t, p: (e, t.assign(genus=[""] * 5 + ["a"] * 55), p),
+            "5 rows have no genus: row 0",
+        ),
+        (lambda e, t, p: ({m: x[:0] for m, x in e.items()}, t[:0], p), "no rows"),
     ],
 )
 def test_bad_input_says_what_is_wrong(points, change, message):
     embeddings, table, planes = change(*points)
     with pytest.raises(ValueError, match=message):
         EmbeddingExplorer(embeddings, table, planes=planes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"neighbours": {"CE": np.zeros((60, 3), int), "HCL": np.zeros((60, 4), int)}}, "as many"),
+        ({"neighbours": dict.fromkeys(["CE", "HCL"], np.full((60, 3), 60))}, "row numbers"),
+        ({"outliers": dict.fromkeys(["CE", "HCL"], np.zeros((60, 2), bool))}, r"\(60, 2\)"),
+        ({"levels": ["species", "species"]}, "different names"),
+        ({"levels": ["species", "genus", "family"]}, "no column 'family'"),
+    ],
+)
+def test_arrays_and_levels_that_do_not_fit_are_named(points, options, message):
+    embeddings, table, planes = points
+    with pytest.raises(ValueError, match=message):
+        EmbeddingExplorer(embeddings, table, planes=planes, **options)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [(lambda x: x[:, :5], r"\(60, 5\)"), (lambda x: x / 0, "not finite"), (lambda x: x[1:], "59")],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_training_embeddings_fit_the_others(points, train, message):
+    embeddings, table, planes = points
+    train = {name: train(x) for name, x in embeddings.items()}
+    with pytest.raises(ValueError, match=message):
+        EmbeddingExplorer(embeddings, table, planes=planes, train=train, train_table=table)
+
+
+def test_tensors_are_embeddings_too_also_in_half_precision(points):
+    embeddings, table, planes = points
+    halves = {m: torch.tensor(x, dtype=torch.bfloat16, requires_grad=True)
+              for m, x in embeddings.items()}  # fmt: skip
+    made = EmbeddingExplorer(halves, table, planes=planes)
+    same = EmbeddingExplorer({m: x.detach().float() for m, x in halves.items()}, table,
+                             planes=planes)  # fmt: skip
+    for name in embeddings:
+        np.testing.assert_array_equal(made.neighbours[name], same.neighbours[name])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_handful_of_points_is_a_map(points, tmp_path, n):
+    embeddings, table, _ = points
+    made = EmbeddingExplorer({m: x[:n] for m, x in embeddings.items()}, table[:n])
+    meta = meta_of(made, tmp_path)
+    assert meta["points"] == n
+    assert meta["neighbours"] == n - 1
+
+
+def test_a_folder_that_is_there_gets_the_page(points, tmp_path):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, planes=planes)
+    assert made.save(tmp_path) == tmp_path / "explorer.html"
+    assert made.path.is_file()
 
 
 def test_train_needs_its_labels(points):
@@ -287,20 +494,26 @@ def test_train_needs_its_labels(points):
 @pytest.fixture
 def study(tmp_path):
     """Run folders of two methods on a small rendered data set, as training leaves them."""
-    settings = Settings(dials={"n_species": 12, "n_images": 180}, run_name="small")
+    return make_study(tmp_path, ("ce", "hcl"))
+
+
+def make_study(folder, methods, **options):
+    settings = Settings(dials={"n_species": 12, "n_images": 180}, run_name="small", **options)
     dataset = load_dataset(settings)
     rng = np.random.default_rng(0)
-    for method in ("ce", "hcl"):
-        folder = tmp_path / "small" / method / "seed-0"
+    for method in methods:
+        run = folder / "small" / method / "seed-0"
         arrays = {}
         for split in ("train", "test"):
             rows = dataset.indices(split)
             arrays |= {split: rng.normal(size=(len(rows), 6)), f"{split}_index": rows}
-        write_npz(folder / "embeddings.npz", arrays)
-        settings_of_run = {"settings": {"dials": settings.dials, "run_name": "small"}}
-        write_json(folder / "config.json", settings_of_run)
-        write_json(folder / "metrics.json", {})
-    return tmp_path / "small"
+        if method == "hcl_blocks":
+            arrays["block_dims"] = np.array([4, 2])
+        write_npz(run / "embeddings.npz", arrays)
+        settings_of_run = {"settings": {"dials": settings.dials, "run_name": "small"} | options}
+        write_json(run / "config.json", settings_of_run)
+        write_json(run / "metrics.json", {"shares": [0.9, 0.1]})
+    return folder / "small"
 
 
 def test_the_command_makes_the_page_of_finished_runs(study):
@@ -315,3 +528,47 @@ def test_the_command_makes_the_page_of_finished_runs(study):
 def test_the_command_says_where_runs_would_be(tmp_path):
     with pytest.raises(SystemExit, match="holds no finished run with seed 0"):
         main([str(tmp_path / "nothing")])
+
+
+def test_the_command_follows_the_levels_and_takes_every_method(tmp_path, capsys):
+    main([str(make_study(tmp_path, ("hcl_blocks", "ce"), levels=("species", "form")))])
+    path = tmp_path / "small" / "explorer.html"
+    assert capsys.readouterr().out.strip() == str(path)
+    meta = json.loads(block(path, "meta"))
+    assert len(meta["methods"]) == 2
+    assert [level["name"] for level in meta["levels"]] == ["species", "form"]
+
+
+def test_level_blocks_come_with_the_shares_that_were_chosen(tmp_path):
+    folder = make_study(tmp_path, ("hcl_blocks",)) / "hcl_blocks" / "seed-0"
+    arrays = runs.load_embeddings(folder)
+    main([str(tmp_path / "small")])
+    facts = records(block(tmp_path / "small" / "explorer.html", "facts-0"))
+    k = json.loads(block(tmp_path / "small" / "explorer.html", "meta"))["neighbours"]
+    expected = projection.nearest_neighbours(arrays["test"], k)
+    found = [np.frombuffer(record[: 2 * k], "<u2") for record in facts]
+    np.testing.assert_array_equal(found, expected[: len(found)])
+
+
+def test_the_command_makes_the_page_of_anybodys_embeddings(points, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FGCL_HOME", str(tmp_path))
+    embeddings, table, _ = points
+    table = with_families(table).assign(habitat=[*"abc"] * 20)
+    table.to_csv(tmp_path / "photos.csv", index=False)
+    np.savez(tmp_path / "features.npz", **embeddings)
+    for i in range(60):
+        plain_photo(i, 100).save(tmp_path / f"{i}.jpg")
+    files = [str(tmp_path / "features.npz"), str(tmp_path / "photos.csv")]
+    main([*files, "--photos", str(tmp_path), "--levels", *LEVELS])
+    path = tmp_path / "explorer.html"
+    assert capsys.readouterr().out.strip() == str(path)
+    meta = json.loads(block(path, "meta"))
+    assert [method["name"] for method in meta["methods"]] == ["CE", "HCL"]
+    assert [level["name"] for level in meta["levels"]] == [*LEVELS]
+    assert [column["name"] for column in meta["columns"]] == ["habitat"]
+    assert all(records(block(path, "thumb-0")))
+    np.save(tmp_path / "one.npy", embeddings["CE"][:50])
+    with pytest.raises(SystemExit, match=r"50 rows and photos\.csv 60"):
+        main([str(tmp_path / "one.npy"), files[1]])
+    with pytest.raises(SystemExit, match="name its table, too"):
+        main(files[:1])

@@ -30,7 +30,8 @@ def colour(i):
     return (40 * (i % 6) + 20, 40 * (i // 6 % 6) + 20, 30 * (i // 36) + 20)
 
 
-def make_explorer(names=None, **options):
+def make_explorer(names=None, change=None, **options):
+    """An explorer and its embeddings; `change` edits the table before."""
     rng = np.random.default_rng(3)
     genus = np.arange(N) % 3
     species = genus + 3 * (np.arange(N) // 3 % 4)
@@ -52,6 +53,9 @@ def make_explorer(names=None, **options):
     if names:
         table["species"] = [names[s % 3] + str(s // 3) for s in species]
         table["genus"] = [names[g] for g in genus]
+
+    if change:
+        change(table)
 
     def photos(i, size):
         if i == 7:
@@ -148,7 +152,7 @@ def test_it_is_ready_without_errors_requests_or_more_than_two_contexts(page, rea
     assert call(page, "drawn") == N
 
 
-def assert_points_are_painted(page):
+def assert_points_are_painted(page, class_of=lambda i: i % 3):
     picture = Image.open(io.BytesIO(page.locator("#map").screenshot())).convert("RGB")
     box = page.locator("#map").bounding_box()
     painted = np.asarray(picture).astype(int)
@@ -156,7 +160,7 @@ def assert_points_are_painted(page):
     for i in apart(page, 12, reach=26):
         x, y = call(page, "screenOf(a[0])", i)
         pixel = painted[round(y - box["y"]), round(x - box["x"])]
-        assert np.abs(pixel - okabe_ito[i % 3]).max() < 40, f"point {i}: {pixel}"
+        assert np.abs(pixel - okabe_ito[class_of(i)]).max() < 40, f"point {i}: {pixel}"
 
 
 def test_points_are_really_painted(ready):
@@ -296,7 +300,7 @@ def test_the_strip_shows_the_neighbours_of_the_chosen_photo(ready):
 def test_outliers_equal_those_of_metrics_and_filters_count_them(ready, made):
     page = ready()
     explorer, embeddings = made
-    genus = explorer.table["genus"]
+    genus = np.unique(explorer.table["genus"], return_inverse=True)[1]
     out = {m: metrics.nearest_centroid_outliers(x, genus, x, genus) for m, x in embeddings.items()}
     for m, method in enumerate(METHODS):
         expected = np.flatnonzero(out[method]).tolist()
@@ -426,6 +430,177 @@ def test_everything_that_can_be_pressed_has_a_name_and_roles_are_kept(ready):
         "#legend polygon", "all => all.map((p) => p.getAttribute('points'))"
     )
     assert len(set(symbols)) == 3  # told by shape, not by colour alone
+
+
+# ------------------------------------------------------------- other levels and further columns
+
+FAMILY = np.arange(N) % 3 // 2  # Genus0 and Genus1 in the first family, Genus2 in the other
+
+
+def with_families(table):
+    table["family"] = [f"Family{f}" for f in FAMILY]
+
+
+def without_some_names(table):
+    """Every fifth photo has no species, every tenth no genus either, photo 9 no name at all."""
+    with_families(table)
+    table.loc[::5, "species"] = ""
+    table.loc[::10, "genus"] = np.nan
+    table.loc[9, ["species", "genus", "family"]] = ""
+
+
+def with_columns(table):
+    table["habitat"] = np.array(["wood", "meadow", ""])[np.arange(N) % 7 % 3]
+    table["height above sea"] = np.where(np.arange(N) == 5, np.nan, 10.0 * np.arange(N))
+
+
+LEVELS = ("species", "genus", "family")
+
+
+@pytest.fixture(scope="module")
+def families(tmp_path_factory):
+    made = make_explorer(change=with_families, levels=LEVELS)
+    return made[0].save(tmp_path_factory.mktemp("families") / "map.html"), *made
+
+
+@pytest.fixture(scope="module")
+def unnamed(tmp_path_factory):
+    made = make_explorer(change=without_some_names, levels=LEVELS)
+    return made[0].save(tmp_path_factory.mktemp("unnamed") / "map.html"), *made
+
+
+def legend(page):
+    return page.eval_on_selector_all("#legend .chip span", "all => all.map((s) => s.innerText)")
+
+
+def test_the_third_level_colours_and_filters(ready, families):
+    page = ready(file=families[0])
+    assert legend(page) == ["Genus0", "Genus1", "Genus2"]
+    assert page.inner_text("#colours").split("\n") == ["Family", "Genus", "Species"]
+    page.click("#legend button >> nth=2")  # hides Genus2, all of Family1
+    page.click("#colours button >> nth=0")
+    assert legend(page) == ["Family0", "Family1"]
+    family1 = page.locator("#legend button >> nth=1")
+    assert family1.get_attribute("aria-pressed") == "false"
+    assert call(page, "shown()") == np.flatnonzero(FAMILY == 0).tolist()
+    family1.click()
+    assert_points_are_painted(page, lambda i: FAMILY[i])
+    page.fill("#search", "family1")
+    assert call(page, "shown()") == np.flatnonzero(FAMILY == 1).tolist()
+
+
+def test_outliers_are_judged_at_the_level_that_is_chosen(ready, families):
+    file, _, embeddings = families
+    page = ready(file=file)
+    for level, codes in (("family", FAMILY), ("genus", np.arange(N) % 3)):
+        page.select_option("#judged", label=f"outliers: {level}")
+        for m, x in enumerate(embeddings.values()):
+            expected = np.flatnonzero(metrics.nearest_centroid_outliers(x, codes, x, codes))
+            assert call(page, "outliers(a[0])", m) == expected.tolist()
+            page.select_option("#filter", f"out:{m}")
+            assert call(page, "shown()") == expected.tolist()
+            counted = f"{len(expected)} outliers"
+            assert counted in page.inner_text(f"#methods button:nth-child({m + 1})")
+            assert f"{len(expected)} {level} outliers under" in page.inner_text("#listed")
+        assert f"the nearest {level} centroid" in page.inner_text("#panel")
+
+
+def test_relatives_are_told_by_the_nearest_level_that_they_share(page, ready, families):
+    ready("#i=10&m=HCL&pin=0.12.3.1.2", file=families[0])
+    page.wait_for_selector("#distances td")
+    kin = page.eval_on_selector_all(".strip .tile", "all => all.map((t) => t.dataset.kin)")
+    strip = page.eval_on_selector_all(".strip .tile", "all => all.map((t) => +t.dataset.point)")
+    for j, relation in zip(strip, kin, strict=True):
+        same = [j % 3 == 1 and j // 3 % 4 == 10 // 3 % 4, j % 3 == 1, FAMILY[j] == FAMILY[10], True]
+        assert relation == [*LEVELS, "other"][same.index(True)]
+    rows = page.eval_on_selector_all(
+        "#distances th[scope=row]", "all => all.slice(0, 4).map((th) => th.title)"
+    )
+    assert rows == [
+        "same species",
+        "same genus, another species",
+        "same family, another genus",
+        "another family",
+    ]
+    assert "~ same genus or family, ≠ another family" in page.inner_text("#panel")
+    for part in ("Genus0 sp. 0", "Genus0", "Family0"):
+        assert part in page.inner_text('.pin[data-point="0"]')
+    hover(page, apart(page, 1)[0])
+    assert "Family" in page.inner_text("#card")
+
+
+def test_the_address_holds_the_level_of_colours_and_outliers(ready, families):
+    page = ready(file=families[0])
+    page.select_option("#judged", label="outliers: family")
+    page.click("#colours button >> nth=0")
+    page.click("#legend button >> nth=1")
+    until(page, "location.hash.includes('g=1')")
+    page = ready(page.evaluate("location.hash"), families[0])
+    assert call(page, "state.colour") == "family"
+    assert call(page, "state.judged") == 2
+    assert call(page, "shown()") == np.flatnonzero(FAMILY == 0).tolist()
+
+
+def test_one_level_has_no_coarser_classes_and_the_page_works(page, ready, tmp_path):
+    explorer, embeddings = make_explorer(levels=["genus"], columns=())
+    ready("#i=1&pin=1.4.2", explorer.save(tmp_path / "map.html"))
+    page.wait_for_selector("#distances td")
+    assert legend(page) == ["Genus0", "Genus1", "Genus2"]
+    assert not page.is_visible("#judged")
+    assert "= same genus, ≠ another genus" in page.inner_text("#panel")
+    codes = np.arange(N) % 3
+    for m, x in enumerate(embeddings.values()):
+        expected = np.flatnonzero(metrics.nearest_centroid_outliers(x, codes, x, codes))
+        assert call(page, "outliers(a[0])", m) == expected.tolist()
+    for tab in ("outliers", "selection", "species", "compare"):
+        page.click(f"#tab-{tab}")
+    page.click("#tab-species")
+    page.click(".species >> nth=1")
+    assert call(page, "shown()") == np.flatnonzero(codes == 1).tolist()
+    page.keyboard.press("c")
+    assert call(page, "state.colour") == "genus"
+
+
+def test_photos_known_to_a_coarser_level_only_are_shown_as_not_named(page, ready, unnamed):
+    ready("#pin=5.10.9&i=5&c=genus", unnamed[0])
+    page.wait_for_selector("#distances td")
+    assert legend(page) == ["Genus0", "Genus1", "Genus2", "genus not named"]
+    nameless = np.flatnonzero((np.arange(N) % 10 == 0) | (np.arange(N) == 9))
+    for m in range(3):
+        assert not set(call(page, "outliers(a[0])", m)) & set(nameless.tolist())
+    card = page.inner_text('.pin[data-point="5"]')
+    assert "species not named" in card and "Genus2" in card
+    assert "genus not named" in page.inner_text('.pin[data-point="10"]')
+    assert "Nearest to Genus2 (species not named)" in page.inner_text("#neighbours")
+    words = page.eval_on_selector_all(
+        "#distances th[scope=row]", "all => all.map((th) => th.title)"
+    )
+    assert words == ["another family", "family not named", "family not named"]
+    page.click("#legend button >> nth=3")
+    assert call(page, "shown()") == sorted(set(range(N)) - set(nameless.tolist()))
+    page.click("#legend button >> nth=3")
+    page.fill("#search", "species not named")
+    assert call(page, "shown()") == [i for i in range(N) if i % 5 == 0 or i == 9]
+    for tab in ("outliers", "selection", "species"):
+        page.click(f"#tab-{tab}")
+
+
+def test_further_columns_colour_and_filter(page, ready, tmp_path):
+    explorer, _ = make_explorer(change=with_columns)
+    ready("#pin=5.8", explorer.save(tmp_path / "map.html"))
+    page.select_option("#colours", "habitat")
+    assert legend(page) == ["meadow", "wood", "not given"]
+    page.click("#legend button >> nth=0")
+    assert call(page, "shown()") == [i for i in range(N) if i % 7 % 3 != 1]
+    assert "habitat: meadow" in page.inner_text('.pin[data-point="8"]')
+    page.select_option("#colours", "height above sea")
+    assert call(page, "drawn") == N  # a ramp hides none
+    assert page.inner_text("#legend").split("\n") == ["height above sea", "0", "2390"]
+    assert "height above sea: 80" in page.inner_text('.pin[data-point="8"]')
+    assert "height above sea: not given" in page.inner_text('.pin[data-point="5"]')
+    with page.expect_download() as download:
+        page.click("#png")
+    assert Image.open(download.value.path()).height > 800
 
 
 # ------------------------------------------------------------------------- links and pictures

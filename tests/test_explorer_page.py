@@ -230,17 +230,18 @@ def test_points_travel_all_the_way_and_never_back(call):
 KNOWN = {
     "methods": ["CE", "Sup & Con", "HCL=#1"],
     "colours": ["genus", "species"],
+    "judged": ["genus", "family"],
     "filters": ["all", "out:0", "mended:0:2", "every"],
     "tabs": ["compare", "outliers"],
-    "genera": 6,
-    "species": 40,
+    "hidden": 6,
+    "marked": 40,
     "points": 500,
     "pins": 8,
 }
 PLAIN = {
     **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "marked": [], "query": ""},
     **{"chosen": -1, "pins": [], "tab": "compare", "view": {"x": 0, "y": 0, "z": 1}},
-    "theme": "auto",
+    **{"theme": "auto", "judged": 0},
 }
 AS_SETS = "{...a[0], hidden: new Set(a[0].hidden), marked: new Set(a[0].marked)}"
 AS_LISTS = "((view) => ({...view, hidden: [...view.hidden], marked: [...view.marked]}))"
@@ -257,7 +258,7 @@ def some_view(rng):
         **{"query": str(rng.choice(["", "Mycena sp. 07", "a&b=c#d", "+ %", "ünï"]))},
         **{"chosen": int(rng.integers(-1, 500)), "pins": codes(500)},
         **{"tab": str(rng.choice(KNOWN["tabs"])), "view": {"x": x, "y": y, "z": z}},
-        "theme": str(rng.choice(["auto", "light", "dark"])),
+        **{"theme": str(rng.choice(["auto", "light", "dark"])), "judged": int(rng.integers(2))},
     }
 
 
@@ -296,20 +297,43 @@ def test_an_address_pins_so_many_photos_and_zooms_so_far(call):
 
 
 @pytest.mark.browser
-def test_genera_look_as_in_the_books_figures_and_differ_by_colour_or_symbol(call):
+def test_classes_look_as_in_the_books_figures_and_differ_by_colour_or_symbol(call):
     colours, symbols = call(
-        "palette", "[m.genusColour, m.symbolOf].map((of) => a.map((g) => of(g)))", [*range(56)]
+        "palette", "[m.classColour, m.symbolOf].map((of) => a.map((g) => of(g)))", [*range(56)]
     )
     assert colours[:7] == [colour.lower() for colour in OKABE_ITO]
     assert len(set(zip(colours, symbols, strict=True))) == 56
 
 
 @pytest.mark.browser
-def test_neighbouring_species_have_distant_hues(call):
-    colours = call("palette", "a.map((s) => m.rgb(m.speciesColour(s)))", [*range(200)])
+def test_neighbours_among_many_classes_have_distant_hues(call):
+    colours = call("palette", "a.map((s) => m.rgb(m.distantColour(s)))", [*range(200)])
     hues = np.array([colorsys.rgb_to_hls(*np.divide(c, 255))[0] for c in colours])
     np.testing.assert_allclose(hues, np.arange(200) * 137.508 / 360 % 1, atol=0.01)
     assert len(set(map(tuple, colours))) == 200
+
+
+@pytest.mark.browser
+def test_classes_within_another_are_shades_of_its_colour(call):
+    for parent in OKABE_ITO:
+        shades = call("palette", "a[1].map((c) => m.shadeOf(a[0], c))", [parent, [*range(40)]])
+        assert shades[0] == parent.lower()
+        assert len(set(shades)) == 40
+        hues, lights, _ = np.transpose([rgb_to_hls(shade) for shade in [parent, *shades]])
+        assert np.abs((hues - hues[0] + 0.5) % 1 - 0.5).max() < 8 / 360
+        assert 0.27 < lights.min() < lights.max() < 0.73
+        assert np.ptp(lights) > 0.2
+
+
+@pytest.mark.browser
+def test_the_ramp_grows_lighter_all_the_way(call):
+    colours = call("palette", "a.map(m.rampColour)", np.linspace(0, 1, 64).tolist())
+    light = [np.dot(call("palette", "m.rgb(a)", c), [0.2126, 0.7152, 0.0722]) for c in colours]
+    assert np.all(np.diff(light) > 0)
+
+
+def rgb_to_hls(hex_colour):
+    return colorsys.rgb_to_hls(*(int(hex_colour[k : k + 2], 16) / 255 for k in (1, 3, 5)))
 
 
 @pytest.mark.browser
@@ -334,6 +358,12 @@ def test_symbols_are_about_as_large_as_each_other(call):
         ("m.rankText(Infinity, 12)", "beyond #12"),
         ("m.withoutGenus('Mycena sp. 07', 'Mycena')", "sp. 07"),
         ("m.withoutGenus('Mycenastrum corium', 'Mycena')", "Mycenastrum corium"),
+        ("m.withoutGenus('Mycena')", "Mycena"),
+        ("m.listedOr(['genus'])", "genus"),
+        ("m.listedOr(['species', 'genus'])", "species or genus"),
+        ("m.listedOr(['a', 'b', 'c'])", "a, b or c"),
+        ("m.listedOr([])", ""),
+        ("m.capital('genus')", "Genus"),
     ],
 )
 def test_numbers_and_names_as_the_page_writes_them(call, expression, text):

@@ -14,8 +14,9 @@ import html
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,10 @@ from PIL import Image
 from fgcl_utils import metrics, projection
 from fgcl_utils.datasets import open_rgb
 from fgcl_utils.explorer import page
+from fgcl_utils.explorer.checks import check_points, numbers_of
+from fgcl_utils.explorer.columns import further_columns
 from fgcl_utils.files import written_aside
+from fgcl_utils.taxonomy import Taxonomy, checked_levels, plural
 
 ONE_FILE_POINTS = 5000
 THUMB_BOX, THUMB_QUALITY = (96, 96), 60  # about 2 kB each
@@ -42,39 +46,62 @@ class EmbeddingExplorer:
     Parameters
     ----------
     embeddings : dict of str to (N, D) float array
-        One embedding a method; row i belongs to row i of `table`. At most 8 methods.
+        One embedding a method; row i belongs to row i of `table`. At most 8 methods. Arrays or
+        tensors.
     table : DataFrame
-        Columns image, species, genus, one row per point.
+        Columns image and `levels`, one row per point. An empty cell or −1 is a name that is not
+        known: such a photo is shown as not named at this level, and is no outlier there.
+    levels : sequence of str
+        Names of the nested label levels, finest first, 1 to 8. Outliers are judged at every level
+        above the finest, the second one at first; with one level, at this one.
+    columns : sequence of str, optional
+        Further columns of the table to colour by, see `columns.further_columns`; by default the
+        first six that can be. Their values are in the page: () leaves them out.
     photos : callable, optional
         ``photos(i, size)`` returns point i as a PIL image whose shorter side is about `size`;
         `ImageDataset.photo` is one, given the rows. Default: the files ``data_root / image``.
     data_root : path, optional
         Folder of the photos where `photos` is not given. With neither, the page has no photos.
     train : dict of str to (M, D) float array, optional
-        Training embeddings, for the genus centroids. Default: centroids of the points shown.
+        Training embeddings, for the class centroids. Default: centroids of the points shown.
     train_table : DataFrame, optional
-        Column genus, one row per training row; needed with `train`.
+        Columns `levels`, one row per training row; needed with `train`.
     planes : dict of str to (N, 2) float array, optional
-        Maps to show; t-SNE from `projection.project` by default.
+        Maps to show; those of `projection.project` by default.
     outliers : dict of str to (N,) bool array, optional
-        Points to ring, where they come from another rule than the nearest genus centroid.
+        Points to ring, where they come from another rule than the nearest class centroid; of the
+        second level.
     neighbours : dict of str to (N, k) int array, optional
         Nearest first, where they have been searched already: the exact search here takes minutes
         in the hundred thousands.
     k : int
         Neighbours listed for a point.
+    method : {"tsne", "umap"}
+        Of the map.
     seed : int
         Of the map.
     cache_dir : path, optional
         Where finished maps are kept, see `projection.project`.
-    map_note : str
+    map_note : str, optional
         One sentence on how the planes were made, shown in the page's help.
     title : str
+
+    Attributes
+    ----------
+    planes, outliers : dict of str to array
+        The maps (N, 2), and the outliers (N,) of the level that is judged at first.
+    outliers_at : dict of str to dict
+        Such `outliers` for each level that is judged.
+    quality : dict of str to dict
+        How far each map can be trusted, see `projection.quality`; {} below three points.
+    unreadable : list of str
+        Names of photos that could not be read, once saved.
 
     Raises
     ------
     ValueError
-        If the parts do not describe the same points; the message names what differs.
+        If the parts do not describe the same points, or the levels are not nested; the message
+        names what differs.
     """
 
     def __init__(
@@ -82,6 +109,8 @@ class EmbeddingExplorer:
         embeddings: Mapping[str, np.ndarray],
         table: pd.DataFrame,
         *,
+        levels: Sequence[str] = ("species", "genus"),
+        columns: Sequence[str] | None = None,
         photos: Callable[[int, int], Image.Image] | None = None,
         data_root: str | Path | None = None,
         train: Mapping[str, np.ndarray] | None = None,
@@ -90,47 +119,66 @@ class EmbeddingExplorer:
         outliers: Mapping[str, np.ndarray] | None = None,
         neighbours: Mapping[str, np.ndarray] | None = None,
         k: int = 12,
+        method: str = "tsne",
         seed: int = 0,
         cache_dir: str | Path | None = None,
-        map_note: str = "The map is a t-SNE; every method's starts from one shared layout.",
+        map_note: str | None = None,
         title: str = "Embedding explorer",
     ):
-        of_points = {"embeddings": embeddings, "planes": planes, "outliers": outliers}
-        of_points["neighbours"] = neighbours
-        _check(embeddings, table, of_points, train, train_table)
+        embeddings, train = numbers_of("embeddings", embeddings), numbers_of("train", train)
+        of_points = {"planes": planes, "outliers": outliers, "neighbours": neighbours}
+        self.levels = checked_levels(levels)
+        check_points(embeddings, table, self.levels, of_points, train, train_table)
         self.methods = list(embeddings)
         self.table = table.reset_index(drop=True)
         self.title = title
-        self.map_note = map_note
+        self.map_note = map_note or _map_note(planes, method)
         self.path = None
-        self.unreadable = []  # names of photos that could not be read, once saved
+        self.unreadable = []
         self._photos = photos or (data_root and _file_photos(self.table["image"], data_root))
+        self._further = further_columns(self.table, self.levels, columns)
+        self.taxonomy, self._labels, train_labels = _encoded_names(
+            table, train_table if train else None, self.levels
+        )
 
         self._embeddings = {m: projection.unit_rows(x, m) for m, x in embeddings.items()}
         if planes is None:
-            planes = projection.project(self._embeddings, seed=seed, cache_dir=cache_dir)
+            planes = projection.project(self._embeddings, method, seed, cache_dir)
         self.planes = {m: np.asarray(planes[m], dtype=np.float32) for m in self.methods}
-        self.neighbours = neighbours or {
-            m: projection.nearest_neighbours(x, k) for m, x in self._embeddings.items()
+        self.neighbours = {
+            m: np.asarray(neighbours[m]) if neighbours else projection.nearest_neighbours(x, k)
+            for m, x in self._embeddings.items()
         }
         k_quality = min(12, (len(self.table) - 1) // 2)
         self.quality = {
-            m: projection.quality(x, self.planes[m], k_quality) for m, x in self._embeddings.items()
+            m: projection.quality(x, self.planes[m], k_quality) if k_quality else {}
+            for m, x in self._embeddings.items()
         }
-        self._genera, self._genus = np.unique(self.table["genus"].astype(str), return_inverse=True)
-        self.nearest_genus = (
-            None if outliers else self._nearest_genus(embeddings, train, train_table)
-        )
-        self.outliers = (
-            {m: np.asarray(outliers[m], dtype=bool) for m in self.methods}
-            if outliers
-            else {m: near != self._genera[self._genus] for m, near in self.nearest_genus.items()}
-        )
-        self._rule = _outlier_rule(bool(outliers), train is not None)
+
+        judged = self.levels[1:] or self.levels
+        if outliers:
+            self._nearest = None
+            given = {m: np.asarray(outliers[m], dtype=bool) for m in self.methods}
+            self.outliers_at = {judged[0]: given}
+        else:
+            source = (embeddings, self._labels) if train is None else (train, train_labels)
+            self._nearest = {
+                level: self._nearest_classes(level, *source, embeddings) for level in judged
+            }
+            self.outliers_at = {
+                level: {m: self._differs(level, near) for m, near in of_method.items()}
+                for level, of_method in self._nearest.items()
+            }
+        self.outliers = self.outliers_at[judged[0]]
+        self._rules = [
+            _outlier_rule(l, bool(outliers), train is not None) for l in self.outliers_at
+        ]
 
     @classmethod
-    def from_study(cls, study, dataset, *, method="tsne", cache_dir=None, **options):
+    def from_study(cls, study, dataset, **options):
         """The test split of finished runs, with centroids from their training split.
+
+        Methods are named as in the figures, levels as in the data set.
 
         Parameters
         ----------
@@ -138,9 +186,6 @@ class EmbeddingExplorer:
             Method → finished run with its ``embeddings``, as `runs.load_study` returns it.
         dataset : ImageDataset
             What they were trained on.
-        method : {"tsne", "umap"}
-            Of the map.
-        cache_dir : path, optional
         **options
             Further parameters of the class, such as `title`.
         """
@@ -152,14 +197,10 @@ class EmbeddingExplorer:
             if not np.array_equal(other["test_index"], first["test_index"]):
                 raise ValueError(f"{name}'s run has another test split than {next(iter(arrays))}'s")
         shown = first["test_index"]
-        test = {name: a["test"] for name, a in arrays.items()}
-        if "planes" not in options:
-            options["planes"] = projection.project(test, method, cache_dir=cache_dir)
-        kind = {"tsne": "t-SNE", "umap": "UMAP"}[method]
-        options.setdefault("map_note", f"The map is a {kind}; all methods share its start.")
         return cls(
-            test,
+            {name: a["test"] for name, a in arrays.items()},
             dataset.table.iloc[shown],
+            levels=dataset.levels,
             photos=lambda i, size: dataset.photo(int(shown[i]), size),
             train={name: a["train"] for name, a in arrays.items()},
             train_table=dataset.table.iloc[first["train_index"]],
@@ -178,8 +219,9 @@ class EmbeddingExplorer:
         Parameters
         ----------
         path : path
-            The HTML file; for a folder of shards that folder, where the page is ``index.html``
-            ("explorer.html" then names the folder "explorer").
+            The HTML file, or a folder that is there, for ``explorer.html`` in it; for a folder of
+            shards that folder, where the page is ``index.html`` ("explorer.html" then names the
+            folder "explorer").
         standalone : bool, optional
             One file, or a folder. Default: one file up to 5,000 points.
         size_mb : float
@@ -196,6 +238,7 @@ class EmbeddingExplorer:
         if standalone is None:
             standalone = len(self.table) <= ONE_FILE_POINTS
         if standalone:
+            path = path / "explorer.html" if path.is_dir() else path
             path.parent.mkdir(parents=True, exist_ok=True)
             self.path = path
             self._save_file(size_mb * 1e6)
@@ -292,7 +335,7 @@ class EmbeddingExplorer:
 
     def _photos_within(self, room, photos):
         """Keep photos while there is room in the file: outliers under any method first."""
-        outlier = np.any(list(self.outliers.values()), axis=0)
+        outlier = np.any(list(self.outliers.values()), axis=0)  # at the level that opens
         kept = [b""] * len(photos)
         for i in np.argsort(~outlier, kind="stable"):
             room -= len(photos[i])
@@ -312,7 +355,6 @@ class EmbeddingExplorer:
         )
 
     def _meta(self, standalone, kinds):
-        species, genus_of_species = self._species_levels()
         methods = []
         for name in self.methods:
             centre, half = _frame(self.planes[name])
@@ -323,13 +365,18 @@ class EmbeddingExplorer:
         return {
             "title": self.title,
             "map_note": self.map_note,
-            "outlier_rule": self._rule,
             "points": len(self.table),
             "methods": methods,
-            "species": species,
-            "genera": self._genera.tolist(),
-            "genus_of_species": genus_of_species,
-            "has_nearest": self.nearest_genus is not None,
+            "levels": [
+                {"name": name, "plural": plural(name), "names": names}
+                for name, names in zip(self.levels, self.taxonomy.names, strict=True)
+            ],
+            "parents": self.taxonomy.parent_codes,
+            "paths": self._paths[0].tolist(),
+            "judged": [self.levels.index(level) for level in self.outliers_at],
+            "outlier_rules": self._rules,
+            "has_nearest": self._nearest is not None,
+            "columns": [about for about, _ in self._further],
             "index_bytes": int(self._index_type[-1]),
             "neighbours": next(iter(self.neighbours.values())).shape[1],
             "standalone": standalone,
@@ -338,72 +385,66 @@ class EmbeddingExplorer:
         }
 
     def _columns(self):
-        """Positions, species, nearest genera and outlier bits, one after the other."""
+        """Positions, labels, nearest classes and outlier bits, further columns, one by one."""
         parts = []
         for name in self.methods:
             centre, half = _frame(self.planes[name])
             parts.append(np.round((self.planes[name] - centre) / half * 32767).astype("<i2"))
-        parts.append(self._species_codes().astype("<u2"))
-        for near in (self.nearest_genus or {}).values():
-            parts.append(np.searchsorted(self._genera, near).astype("<u2"))
-        bits = sum(self.outliers[m].astype(np.uint8) << b for b, m in enumerate(self.methods))
-        return b"".join(part.tobytes() for part in [*parts, bits.astype(np.uint8)])
+        paths, places = self._paths
+        parts.append(places.astype("<u2" if len(paths) <= 2**16 else "<u4"))
+        for level, outliers in self.outliers_at.items():
+            if self._nearest:
+                parts += [near.astype("<u2") for near in self._nearest[level].values()]
+            bits = sum(outliers[m].astype(np.uint8) << b for b, m in enumerate(self.methods))
+            parts.append(bits.astype(np.uint8))
+        parts += [codes.astype("<u2") for _, codes in self._further]
+        return b"".join(part.tobytes() for part in parts)
 
-    def _species_levels(self):
-        """Names sorted within genus, and each one's genus code."""
-        pairs = sorted(set(zip(self._genus.tolist(), self._species(), strict=True)))
-        return [species for _, species in pairs], [genus for genus, _ in pairs]
+    @cached_property
+    def _paths(self):
+        """The labels that occur (P, L), finest first, and each point's place among them (N,)."""
+        return np.unique(self._labels, axis=0, return_inverse=True)
 
-    def _species_codes(self):
-        names, genera = self._species_levels()
-        code = {pair: c for c, pair in enumerate(zip(genera, names, strict=True))}
-        pairs = zip(self._genus.tolist(), self._species(), strict=True)
-        return np.array([code[pair] for pair in pairs])
+    def _nearest_classes(self, level, source, labels, embeddings):
+        """Class of the nearest centroid at a level, dict of (N,) codes."""
+        labels = labels[:, self.levels.index(level)]
+        return {m: metrics.nearest_centroid(source[m], labels, x) for m, x in embeddings.items()}
 
-    def _species(self):
-        return self.table["species"].astype(str).tolist()
-
-    def _nearest_genus(self, embeddings, train, train_table):
-        """Name of the nearest genus centroid under each method, dict of (N,) str arrays."""
-        source, table = (embeddings, self.table) if train is None else (train, train_table)
-        genus = table["genus"].astype(str).to_numpy(dtype=str)
-        return {m: metrics.nearest_centroid(source[m], genus, embeddings[m]) for m in self.methods}
-
-
-def _check(embeddings, table, of_points, train, train_table):
-    if not 1 <= len(embeddings) <= 8:
-        raise ValueError(f"the explorer shows 1 to 8 methods, and there are {len(embeddings)}")
-    missing = [name for name in ("image", "species", "genus") if name not in table.columns]
-    if missing:
-        raise ValueError(f"the table has no column {missing[0]!r}; it has {list(table.columns)}")
-    if train is not None and train_table is None:
-        raise ValueError("train embeddings need train_table, whose column genus labels their rows")
-    for what, arrays in of_points.items():
-        _check_rows(what, arrays, embeddings, table)
-    _check_rows("train", train, embeddings, train_table)
+    def _differs(self, level, nearest):
+        """Which nearest classes are not their points' own; a point of unknown class has none."""
+        labels = self._labels[:, self.levels.index(level)]
+        return (nearest != labels) & (labels >= 0)
 
 
-def _check_rows(what, arrays, methods, table):
-    """Every method has its array, with a row for each row of the table."""
-    if arrays is None:
-        return
-    for name in methods:
-        if name not in arrays:
-            raise ValueError(f"{what} has no {name!r}; it has {list(arrays)}")
-        if len(arrays[name]) != len(table):
-            raise ValueError(
-                f"{what}[{name!r}] has {len(arrays[name])} rows and its table {len(table)}; "
-                "row i of both must be the same photo"
-            )
+def _encoded_names(table, train_table, levels):
+    """The taxonomy of both tables, and the codes of each, (N, L); None for no table."""
+    cells = pd.concat([_names(t, levels) for t in (table, train_table) if t is not None])
+    named = (cells != "").any(axis=1).to_numpy()
+    taxonomy = Taxonomy.from_table(cells[named] if named.any() else cells, levels)
+    labels = taxonomy.encode(cells)
+    return taxonomy, labels[: len(table)], None if train_table is None else labels[len(table) :]
 
 
-def _outlier_rule(given, from_train):
+def _names(table, levels):
+    """The levels' cells as text, empty where there is no name; the index tells rows in errors."""
+    cells = table[list(levels)]
+    return cells.astype(str).mask(cells.isna() | cells.isin([-1]), "")
+
+
+def _map_note(planes, method):
+    if planes is not None:
+        return "The map was given by whoever made this page."
+    kind = {"tsne": "t-SNE", "umap": "UMAP"}.get(method)
+    return f"The map is a {kind}; every method's starts from one shared layout."
+
+
+def _outlier_rule(level, given, from_train):
     if given:
         return "Outliers were marked by whoever made this page."
     source = "the training photos" if from_train else "the photos shown"
     return (
-        "A photo is an outlier if the nearest genus centroid is not its own genus's (cosine, in "
-        f"the original space, centroids of {source})."
+        f"A photo is an outlier if the nearest {level} centroid is not that of its own {level} "
+        f"(cosine, in the original space, centroids of {source})."
     )
 
 

@@ -2,7 +2,7 @@
 
 import { COLOURINGS } from "./colours.js";
 import { MOST_PINS } from "./compare.js";
-import { meta, methods, n } from "./data.js";
+import { levels, meta, methods, n } from "./data.js";
 import { FILTERS } from "./filters.js";
 import { decode, encode } from "./hash.js";
 import { announce } from "./messages.js";
@@ -12,14 +12,20 @@ import { setTheme } from "./theme.js";
 
 const possible = {
   methods: methods.map(({ name }) => name),
-  colours: Object.keys(COLOURINGS),
+  colours: coloursFromFirst(),
+  judged: meta.judged.map((l) => levels[l].name),
   filters: FILTERS.map(({ key }) => key),
   tabs: Object.keys(TABS),
-  genera: meta.genera.length,
-  species: meta.species.length,
+  hidden: Math.max(...COLOURINGS.map(({ legend }) => legend.names.length)),
+  marked: levels[0].names.length,
   points: n,
   pins: MOST_PINS,
 };
+
+function coloursFromFirst() {
+  const names = COLOURINGS.map(({ name }) => name);
+  return [state.colour, ...names.filter((name) => name !== state.colour)];
+}
 
 let lastHash = "";
 let saving = 0;
@@ -30,9 +36,9 @@ export function followAddress() {
 }
 
 function restore() {
-  const { theme: light, ...view } = decode(location.hash, possible);
+  const { theme: light, judged, ...view } = decode(location.hash, possible);
   setTheme(light);
-  update(view);
+  update({ ...view, judged: meta.judged[judged] });
 }
 
 export function saveSoon() {
@@ -41,7 +47,7 @@ export function saveSoon() {
 }
 
 function save() {
-  lastHash = encode(state, possible);
+  lastHash = encode({ ...state, judged: meta.judged.indexOf(state.judged) }, possible);
   try {
     history.replaceState(null, "", lastHash || location.pathname + location.search);
   } catch {

@@ -1,9 +1,9 @@
 // The points where there is no WebGL. A canvas, since thousands of SVG nodes would make it crawl.
 
-import { colourOf } from "./colours.js";
-import { genusOf, n } from "./data.js";
+import { colourOf, legendNow } from "./colours.js";
+import { n } from "./data.js";
 import { $, el } from "./dom.js";
-import { level, ringed } from "./filters.js";
+import { ringed, visibility } from "./filters.js";
 import { camera, screenOf } from "./map.js";
 import { symbolOf } from "./palette.js";
 import { cleared, fillPath, strokePath, traceCircle, traceSymbol } from "./pen.js";
@@ -23,12 +23,14 @@ export class CanvasPoints {
   }
 
   restyle() {
+    const { codes } = legendNow();
     const groups = new Map(); // one path for each look; dimmed first, ringed last
     for (let i = 0; i < n; i++) {
-      if (!level[i]) continue;
-      const layer = level[i] === 1 ? 0 : ringed(i) ? 2 : 1;
-      const key = `${layer} ${layer ? colourOf(i) : ""} ${symbolOf(genusOf[i])}`;
-      if (!groups.has(key)) groups.set(key, { layer, first: i, members: [] });
+      if (!visibility[i]) continue;
+      const layer = visibility[i] === 1 ? 0 : ringed(i) ? 2 : 1;
+      const symbol = symbolOf(codes[i]);
+      const key = `${layer} ${layer ? colourOf(i) : ""} ${symbol}`;
+      if (!groups.has(key)) groups.set(key, { layer, symbol, first: i, members: [] });
       groups.get(key).members.push(i);
     }
     this.groups = [...groups.values()].sort((a, b) => a.layer - b.layer);
@@ -37,8 +39,7 @@ export class CanvasPoints {
   draw() {
     const context = cleared(this.canvas);
     const { radius } = camera;
-    for (const { layer, first, members } of this.groups) {
-      const symbol = symbolOf(genusOf[first]);
+    for (const { layer, symbol, first, members } of this.groups) {
       const alpha = layer ? 1 : 0.55;
       context.beginPath();
       for (const i of members) {

@@ -1,12 +1,13 @@
 // The card beside the point under the pointer.
 
-import { isOutlier, meta, nearestName, speciesName } from "./data.js";
+import { meta } from "./data.js";
 import { $, el } from "./dom.js";
 import { camera, screenOf } from "./map.js";
 import { drawOverlay, halo } from "./overlay.js";
-import { genusLine, photo } from "./photo.js";
+import { nameLines, photo } from "./photo.js";
 import { state } from "./state.js";
 import { theme } from "./theme.js";
+import { isOutlier, nearestName, outlierWord } from "./verdicts.js";
 
 let hovered = -1;
 let lingering = 0;
@@ -26,15 +27,10 @@ export function drawHovered(context) {
 export function showCard(i) {
   const card = $("card");
   const near = nearestName(i, state.method);
-  const verdict = near ? `◎ outlier: nearest to ${near}` : "◎ outlier";
+  const verdict = `◎ ${outlierWord()}` + (near ? `: nearest to ${near}` : "");
   card.replaceChildren(
     photo(i),
-    el(
-      "div.text",
-      el("div.name", speciesName(i)),
-      genusLine(i),
-      isOutlier(i, state.method) ? el("small.warn", verdict) : null,
-    ),
+    el("div.text", ...nameLines(i), isOutlier(i, state.method) ? el("small.warn", verdict) : null),
   );
   card.dataset.point = i;
   card.hidden = false;

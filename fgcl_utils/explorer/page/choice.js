@@ -1,13 +1,15 @@
 // The chosen photo: its neighbours are listed, and N and P step from it.
 
 import { showCard } from "./card.js";
-import { genusName, isOutlier, methods, nearestName, speciesName } from "./data.js";
+import { levels, methods } from "./data.js";
 import { shown } from "./filters.js";
 import { bringIntoView, camera } from "./map.js";
 import { announce } from "./messages.js";
+import { className } from "./names.js";
 import { halo } from "./overlay.js";
 import { state, update } from "./state.js";
 import { theme } from "./theme.js";
+import { isOutlier, nearestName, outlierWord } from "./verdicts.js";
 
 export function choose(i) {
   update({ chosen: i });
@@ -26,11 +28,12 @@ export function step(direction) {
 }
 
 export function describe(i) {
-  const { name } = methods[state.method];
+  const above = levels.slice(1).map(({ name }, l) => `${name} ${className(i, l + 1)}`);
   const near = nearestName(i, state.method);
-  const outlier = isOutlier(i, state.method) ? "outlier" : "no outlier";
+  const outlier = isOutlier(i, state.method) ? outlierWord() : `no ${outlierWord()}`;
   const place = isOutlier(i, state.method) && near ? `, nearest to ${near}` : "";
-  return `${speciesName(i)}, genus ${genusName(i)}, ${outlier} under ${name}${place}`;
+  const verdict = `${outlier} under ${methods[state.method].name}${place}`;
+  return [className(i, 0), ...above, verdict].join(", ");
 }
 
 export function drawChosen(context) {

@@ -1,19 +1,21 @@
 // Pinned photos side by side.
 
 import { describe } from "./choice.js";
-import { isOutlier, methods, nearestName, outlierCount, speciesName } from "./data.js";
+import { levels, methods } from "./data.js";
 import { showDistances } from "./distances.js";
 import { el } from "./dom.js";
 import { factsOf } from "./facts.js";
-import { FILTERS } from "./filters.js";
+import { FILTERS, sizeOf } from "./filters.js";
 import { letter, plural } from "./format.js";
 import { camera, screenOf } from "./map.js";
 import { announce } from "./messages.js";
+import { isNamed, nameOf } from "./names.js";
 import { halo } from "./overlay.js";
 import { fillPath, strokePath, traceCircle } from "./pen.js";
-import { genusLine, photo } from "./photo.js";
+import { nameLines, photo } from "./photo.js";
 import { state, update } from "./state.js";
 import { theme } from "./theme.js";
+import { isOutlier, judgedName, nearestName, outlierCounts } from "./verdicts.js";
 
 export const MOST_PINS = 8;
 
@@ -57,15 +59,16 @@ export function showCompare(panel) {
 
 // A first step for whoever opens the page: photos that one method misplaces and another mends.
 function suggestion() {
-  const worst = outlierCount.indexOf(Math.max(...outlierCount));
-  const best = outlierCount.lastIndexOf(Math.min(...outlierCount));
+  const counts = outlierCounts();
+  const worst = counts.indexOf(Math.max(...counts));
+  const best = counts.lastIndexOf(Math.min(...counts));
   const story = FILTERS.find(({ key }) => key === `mended:${worst}:${best}`);
-  if (!story?.size) return [];
+  if (!story || !sizeOf(story)) return [];
   const show = () => update({ filter: story.key, tab: "outliers" });
   return [
     el(
       "div.finding",
-      el("p", `${story.size} ${story.label}.`),
+      el("p", `${sizeOf(story)} ${story.words()}.`),
       el("button", { onclick: show }, "Show them"),
     ),
   ];
@@ -78,18 +81,17 @@ function pinCard(i, place) {
     image.title = name;
   });
   const unpin = {
-    "aria-label": `Unpin ${letter(place)}, ${speciesName(i)}`,
+    "aria-label": `Unpin ${letter(place)}, ${nameOf(i)}`,
     title: "Unpin",
     onclick: () => togglePin(i),
   };
   const card = el(
     "article.pin",
     photo(i, ["thumb", "photo"], el("span.badge", letter(place)), el("button", unpin, "×")),
-    el("div.name", speciesName(i)),
-    genusLine(i),
+    ...nameLines(i),
     el(
       "div.verdicts",
-      { title: "Nearest genus centroid under each method" },
+      { title: `Nearest ${judgedName()} centroid under each method` },
       ...methods.flatMap(({ name }, m) => [el("span.soft", name), verdictOf(i, m)]),
     ),
     image,
@@ -99,9 +101,14 @@ function pinCard(i, place) {
 }
 
 function verdictOf(i, m) {
-  if (!isOutlier(i, m)) return el("span.good", { title: "nearest to its own genus" }, "✓ own");
   const near = nearestName(i, m);
-  const title = `nearest to ${near ?? "another genus"}`;
+  if (!isNamed(i, state.judged)) {
+    const title = `${levels[state.judged].name} not named, nearest to ${near ?? "none"}`;
+    return el("span.soft", { title }, near ? `→ ${near}` : "–");
+  }
+  const own = { title: `nearest to its own ${judgedName()}` };
+  if (!isOutlier(i, m)) return el("span.good", own, "✓ own");
+  const title = near ? `nearest to ${near}` : `nearest to another ${judgedName()}`;
   return el("span.warn", { title }, `◎ ${near ?? "outlier"}`);
 }
 

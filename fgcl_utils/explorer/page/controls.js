@@ -1,39 +1,37 @@
-// The header: method, colours, filter, search, and the page's tools.
+// The header: method, colours, level of the outliers, filter, search, and the page's tools.
 
 import { copyLink } from "./address.js";
-import { COLOURINGS } from "./colours.js";
-import { meta, methods, outlierCount } from "./data.js";
+import { colourBy, COLOURINGS } from "./colours.js";
+import { levels, meta, methods } from "./data.js";
 import { $, el } from "./dom.js";
-import { FILTERS, filterNow, shown } from "./filters.js";
-import { grouped, plural } from "./format.js";
+import { FILTERS, filterNow, shown, sizeOf } from "./filters.js";
+import { grouped, listedOr, plural } from "./format.js";
 import { showHelp } from "./help.js";
 import { select } from "./lasso.js";
 import { savePNG } from "./picture.js";
 import { state, update } from "./state.js";
 import { nextTheme } from "./theme.js";
 import { switchMethod } from "./travel.js";
+import { outlierCounts } from "./verdicts.js";
 
-const colourNames = Object.keys(COLOURINGS);
+const colourNames = COLOURINGS.map(({ name }) => name);
+const MOST_LETTERS = 28; // of colourings side by side; more of them are a list
 
 export function buildControls() {
   $("title").textContent = meta.title;
   radio(
     $("methods"),
-    methods.map(({ name }, m) => [name, el("small.soft", plural(outlierCount[m], "outlier"))]),
+    methods.map(({ name }) => [name, el("small.soft")]),
     switchMethod,
   );
-  radio(
-    $("colours"),
-    colourNames.map((name) => [name]),
-    (place) => update({ colour: colourNames[place] }),
-  );
-  $("filter").append(
-    ...FILTERS.map(({ key, size, label }) =>
-      el("option", { value: key }, `${grouped(size)} ${label}`),
-    ),
-  );
+  buildColours();
+  buildJudged();
+  $("filter").append(...FILTERS.map(({ key }) => el("option", { value: key })));
   $("filter").onchange = ({ target: { value } }) =>
     update({ filter: value, tab: value === "all" ? state.tab : "outliers" });
+  const names = levels.map(({ name }) => name);
+  $("search").placeholder = `Find ${names.join(", ")}`;
+  $("search").setAttribute("aria-label", `Find ${listedOr(names)}`);
   $("search").oninput = ({ target }) => update({ query: target.value });
   $("search").onkeydown = ({ key }) => {
     if (key !== "Enter" || !state.query.trim()) return;
@@ -44,13 +42,47 @@ export function buildControls() {
   $("link").onclick = copyLink;
   $("theme").onclick = nextTheme;
   $("help").onclick = showHelp;
+  tellCounts();
 }
 
-export function showControls() {
+function buildColours() {
+  $("colours").hidden = colourNames.length < 2;
+  if (colourNames.join("").length <= MOST_LETTERS) {
+    const contents = colourNames.map((name) => [name]);
+    return radio($("colours"), contents, (place) => colourBy(colourNames[place]));
+  }
+  const options = colourNames.map((name) => el("option", { value: name }, `colours: ${name}`));
+  const change = ({ target }) => colourBy(target.value);
+  const list = el("select", { id: "colours", onchange: change, "aria-label": "Colour by" });
+  list.append(...options);
+  $("colours").replaceWith(list);
+}
+
+function buildJudged() {
+  $("judged").hidden = meta.judged.length < 2;
+  const options = meta.judged.map((l) => el("option", { value: l }, `outliers: ${levels[l].name}`));
+  $("judged").append(...options);
+  $("judged").onchange = ({ target }) => update({ judged: Number(target.value) });
+}
+
+export function showControls(change) {
+  if ("judged" in change) tellCounts();
   markRadio($("methods"), state.method);
-  markRadio($("colours"), colourNames.indexOf(state.colour));
+  if ($("colours").matches("select")) $("colours").value = state.colour;
+  else markRadio($("colours"), colourNames.indexOf(state.colour));
+  $("judged").value = state.judged;
   $("filter").value = filterNow().key;
   if ($("search").value !== state.query) $("search").value = state.query;
+}
+
+function tellCounts() {
+  [...$("methods").children].forEach((button, m) => {
+    button.lastChild.textContent = plural(outlierCounts()[m], "outlier");
+  });
+  [...$("filter").children].forEach((option, place) => {
+    const filter = FILTERS[place];
+    option.textContent = `${grouped(sizeOf(filter))} ${filter.words()}`;
+  });
 }
 
 // Buttons, built once and then only marked, so that focus and double presses survive a change.

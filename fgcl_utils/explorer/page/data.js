@@ -5,15 +5,18 @@ import { $ } from "./dom.js";
 
 export const meta = JSON.parse($("meta").textContent);
 export const methods = meta.methods; // [{name, dimensions, centre, half, trustworthiness, …}]
+export const levels = meta.levels; // of the labels, finest first: [{name, plural, names}]
+export const coarsest = levels.length - 1;
 export const n = meta.points;
 export const columns = readColumns(bytesOf($("columns").textContent));
 $("meta").remove();
 $("columns").remove();
 
-export const speciesOf = columns.species; // (n,)
-export const genusOf = Uint16Array.from(speciesOf, (s) => meta.genus_of_species[s]); // (n,)
-export const isOutlier = (i, m) => (columns.outliers[i] >> m) & 1;
-export const outlierCount = methods.map((_, m) => count((i) => isOutlier(i, m)));
+// Each level's codes (n,): places in its names, or one more where the point has no name there.
+export const codesOf = levels.map(({ names }, l) => {
+  const codes = meta.paths.map((path) => (path[l] < 0 ? names.length : path[l]));
+  return Uint32Array.from(columns.labels, (place) => codes[place]);
+});
 
 export function bytesOf(base64) {
   if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
@@ -26,9 +29,13 @@ function readColumns(bytes) {
     new Type(bytes.buffer.slice(from, (from += length * Type.BYTES_PER_ELEMENT)));
   return {
     positions: methods.map(() => take(Int16Array, 2 * n)), // per method (n, 2) of ±32767
-    species: take(Uint16Array, n),
-    nearest: methods.map(() => (meta.has_nearest ? take(Uint16Array, n) : null)), // genus codes
-    outliers: take(Uint8Array, n), // bit m: outlier under method m
+    labels: take(meta.paths.length <= 65536 ? Uint16Array : Uint32Array, n), // places in the paths
+    // For each level that is judged: the nearest class under each method, and the outliers' bits.
+    verdicts: meta.judged.map(() => ({
+      nearest: methods.map(() => (meta.has_nearest ? take(Uint16Array, n) : null)),
+      outliers: take(Uint8Array, n), // bit m: outlier under method m
+    })),
+    further: meta.columns.map(() => take(Uint16Array, n)), // 65535: no value
   };
 }
 
@@ -38,16 +45,9 @@ export function count(test) {
   return total;
 }
 
-export const speciesName = (i) => meta.species[speciesOf[i]];
-export const genusName = (i) => meta.genera[genusOf[i]];
-export const nearestName = (i, m) => (meta.has_nearest ? meta.genera[columns.nearest[m][i]] : null);
-
-export function kinship(i, j) {
-  if (speciesOf[i] === speciesOf[j]) return "species";
-  return genusOf[i] === genusOf[j] ? "genus" : "other";
+// How many points each of so many codes has.
+export function sizesOf(codes, many) {
+  const sizes = new Uint32Array(many);
+  for (const code of codes) sizes[code]++;
+  return sizes;
 }
-export const KIN = {
-  species: ["=", "same species"],
-  genus: ["~", "same genus, another species"],
-  other: ["≠", "another genus"],
-};

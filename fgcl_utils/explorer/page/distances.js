@@ -1,9 +1,10 @@
 // How far apart each method puts the pinned photos.
 
-import { KIN, kinship, meta, methods, n } from "./data.js";
+import { coarsest, levels, meta, methods, n } from "./data.js";
 import { el } from "./dom.js";
 import { distance, rankOf } from "./facts.js";
 import { grouped, letter, rankText } from "./format.js";
+import { kinship, SIGNS } from "./names.js";
 import { state } from "./state.js";
 
 export async function showDistances(board, pins) {
@@ -12,30 +13,33 @@ export async function showDistances(board, pins) {
     for (const [b, j] of pins.entries()) if (a < b) pairs.push(await compared(a, i, b, j));
   }
   if (String(pins) !== String(state.pins) || state.tab !== "compare") return;
-  const related = pairs.filter(({ kin }) => kin !== "other");
-  const strangers = pairs.filter(({ kin }) => kin === "other");
+  const related = pairs.filter(({ sign }) => "=~".includes(sign));
+  const strangers = pairs.filter(({ sign }) => sign === "≠");
   const header = ["pair", ...methods.map(({ name }) => name)];
   board.replaceChildren(
     el("h2", "How far apart"),
     ...finding(related, Math.min, "closest together"),
     ...finding(strangers, Math.max, "farthest apart"),
     el(
-      "table",
-      el("tr", ...header.map((name) => el("th", { scope: "col" }, name))),
-      ...pairs.map(pairRow),
+      "div.wide",
+      el(
+        "table",
+        el("tr", ...header.map((name) => el("th", { scope: "col" }, name))),
+        ...pairs.map(pairRow),
+      ),
     ),
     el(
       "p.soft",
       "Cosine distance in the original space. # is the second photo's place " +
         `among the first one's ${grouped(n - 1)} neighbours; marked is the method that ` +
-        "ranks the pair closest. = same species, ~ same genus, ≠ another genus.",
+        `ranks the pair closest. ${SIGNS}.`,
     ),
   );
 }
 
 // a and b are the pins' places. One method after the other: each may read every vector.
 async function compared(a, i, b, j) {
-  const pair = { a, b, kin: kinship(i, j), distances: [], ranks: [] };
+  const pair = { a, b, ...kinship(i, j), distances: [], ranks: [] };
   for (const m of methods.keys()) {
     pair.distances.push(await distance(i, j, m));
     pair.ranks.push(await rankOf(i, j, m));
@@ -45,8 +49,7 @@ async function compared(a, i, b, j) {
 
 const rankLabel = (rank) => rankText(rank, meta.neighbours);
 
-function pairRow({ a, b, kin, distances, ranks }) {
-  const [sign, words] = KIN[kin];
+function pairRow({ a, b, sign, words, distances, ranks }) {
   const least = Math.min(...ranks);
   const badge = (pin) => el("span.badge.inline", letter(pin));
   return el(
@@ -63,7 +66,7 @@ function pairRow({ a, b, kin, distances, ranks }) {
   );
 }
 
-// Photos of one genus should be close, photos of two far apart: who does it best?
+// Relatives should be close, photos that share no class far apart: who does it best?
 function finding(pairs, best, words) {
   if (!pairs.length || methods.length < 2) return [];
   const mean = methods.map(
@@ -71,8 +74,9 @@ function finding(pairs, best, words) {
   );
   const bestRank = best(...mean);
   const winners = methods.filter((_, m) => mean[m] === bestRank).map(({ name }) => name);
-  const several = best === Math.min ? "of one genus" : "of different genera";
-  const kind = pairs.length > 1 ? several : KIN[pairs[0].kin][1];
+  const { name, plural: many } = levels[coarsest];
+  const several = best === Math.min ? `of one ${name}` : `of different ${many}`;
+  const kind = pairs.length > 1 ? several : pairs[0].words;
   const names = pairs.map(({ a, b }) => `${letter(a)} and ${letter(b)}`);
   const who = `${names.join(", ")} (${kind})`;
   if (winners.length === methods.length) {

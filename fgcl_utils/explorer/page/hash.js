@@ -1,7 +1,8 @@
 // A view as the fragment of the page's address, and back. What is as it was at first is left out.
 //
-// `known` has what there is: lists of methods, colours, filters and tabs, each beginning with the
-// one at first, and the numbers of genera, species, points, and pins at most.
+// `known` has what there is: lists of methods, colours, filters, tabs and levels that are judged,
+// each beginning with the one at first, and the numbers of points, of codes that may be hidden or
+// marked, and of pins at most. Methods and levels are told by their place among these.
 
 import { MOST_ZOOM, wholeMap } from "./geometry.js";
 
@@ -14,6 +15,7 @@ export function encode(now, known) {
   const fields = {
     m: unlessFirst(known.methods[now.method], known.methods),
     c: unlessFirst(now.colour, known.colours),
+    o: unlessFirst(known.judged[now.judged], known.judged),
     f: unlessFirst(now.filter, known.filters),
     g: [...now.hidden].join("."),
     s: [...now.marked].join("."),
@@ -43,9 +45,10 @@ export function decode(fragment, known) {
   return {
     method: known.methods.indexOf(among("m", known.methods)),
     colour: among("c", known.colours),
+    judged: known.judged.indexOf(among("o", known.judged)),
     filter: among("f", known.filters),
-    hidden: new Set(codes("g", known.genera)),
-    marked: new Set(codes("s", known.species)),
+    hidden: new Set(codes("g", known.hidden)),
+    marked: new Set(codes("s", known.marked)),
     query: fields.get("q") ?? "",
     chosen: codes("i", known.points)[0] ?? -1,
     pins: [...new Set(codes("pin", known.points))].slice(0, known.pins),

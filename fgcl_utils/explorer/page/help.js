@@ -1,21 +1,25 @@
 // What the page is, its keys, and the photos that could not be read.
 
-import { meta } from "./data.js";
+import { COLOURINGS, legendNow } from "./colours.js";
+import { levels, meta } from "./data.js";
 import { $, el } from "./dom.js";
-import { plural } from "./format.js";
+import { listedOr, plural } from "./format.js";
 
+const coloursText = listedOr(COLOURINGS.map(({ name }) => name));
 const KEYS = [
   ["N  P", "next, previous photo among those shown or selected"],
   ["Enter", "pin or unpin the photo"],
   ["Escape", "clear, one thing at a time: lasso, selection, pins, choice, filters"],
   ["1  2  3", "method"],
-  ["C", "colour by genus or species"],
+  ["C", `colour by ${coloursText}`],
   ["O", "outliers of this method, or all photos"],
   ["L", "lasso"],
   ["/", "find"],
   ["+  −  0", "zoom in, out, whole map"],
   ["← ↑ → ↓", "move the map"],
 ];
+
+const shownKind = () => levels[legendNow().level]?.name ?? legendNow().title;
 
 export function showHelp() {
   const { count: unread, names } = meta.unreadable;
@@ -24,8 +28,8 @@ export function showHelp() {
     el(
       "p",
       "Each point is a photo, placed so that photos which the network finds similar lie close. " +
-        "Shape and colour tell the genus; a ring marks an outlier. Switch the method and every " +
-        "point travels to its new place.",
+        `${legendNow().ramp ? "Colour tells" : "Shape and colour tell"} the ${shownKind()}; a ring ` +
+        "marks an outlier. Switch the method and every point travels to its new place.",
     ),
     el(
       "div.keys",

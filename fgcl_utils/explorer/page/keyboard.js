@@ -2,7 +2,7 @@
 
 import { hideCard } from "./card.js";
 import { choose, step } from "./choice.js";
-import { COLOURINGS } from "./colours.js";
+import { colourBy, COLOURINGS } from "./colours.js";
 import { togglePin } from "./compare.js";
 import { methods } from "./data.js";
 import { $ } from "./dom.js";
@@ -72,8 +72,8 @@ function escape() {
 }
 
 function nextColour() {
-  const names = Object.keys(COLOURINGS);
-  update({ colour: names[(names.indexOf(state.colour) + 1) % names.length] });
+  const names = COLOURINGS.map(({ name }) => name);
+  colourBy(names[(names.indexOf(state.colour) + 1) % names.length]);
 }
 
 function toggleOutliers() {

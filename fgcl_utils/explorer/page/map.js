@@ -2,7 +2,7 @@
 
 import { columns, n } from "./data.js";
 import { $ } from "./dom.js";
-import { level } from "./filters.js";
+import { visibility } from "./filters.js";
 import { markerRadius, middleOf, scaleOf, toMap, toScreen, wholeMap, zoomed } from "./geometry.js";
 import { repaint } from "./paint.js";
 import { state, viewChanged } from "./state.js";
@@ -41,7 +41,7 @@ export function pointAt(spot, reach = 14) {
   let nearest = ((reach / scaleOf(camera)) * 32767) ** 2;
   // 300,000 points take a millisecond: no index needed.
   for (let i = 0; i < n; i++) {
-    if (level[i] !== 2) continue;
+    if (visibility[i] !== 2) continue;
     const dx = xy[2 * i] - x;
     const dy = xy[2 * i + 1] - y;
     const apart = dx * dx + dy * dy;

@@ -1,10 +1,11 @@
 // The chosen photo's nearest neighbours in the original space: a strip of photos, lines on the map.
 
-import { colourOf } from "./colours.js";
-import { genusOf, KIN, kinship, methods, speciesName } from "./data.js";
+import { colourOf, legendNow } from "./colours.js";
+import { coarsest, levels, methods } from "./data.js";
 import { $, el } from "./dom.js";
 import { factsAtHand, factsOf } from "./facts.js";
 import { camera, screenOf } from "./map.js";
+import { isNamed, kinship, nameOf } from "./names.js";
 import { drawOverlay } from "./overlay.js";
 import { symbolOf } from "./palette.js";
 import { fillPath, strokePath, traceSymbol } from "./pen.js";
@@ -22,28 +23,39 @@ export async function showNeighbours() {
   }
   const near = [...(await factsOf(chosen)).neighbours[method]];
   if (state.chosen !== chosen || state.method !== method) return;
-  const kin = near.map((j) => kinship(chosen, j));
-  const same = kin.filter((k) => k === "species").length;
-  const genus = kin.filter((k) => k !== "other").length;
+  const relations = near.map((j) => kinship(chosen, j));
   const { name, dimensions } = methods[method];
   $("neighbours").replaceChildren(
     heading(
-      `Nearest to ${speciesName(chosen)} under ${name}`,
-      `in the original ${dimensions} dimensions, not on the map: ` +
-        `${same} of ${near.length} of its species (=), ${genus} of its genus (=, ~)`,
+      `Nearest to ${nameOf(chosen)} under ${name}`,
+      `in ${dimensions} dimensions, not on the map: ${sharing(chosen, relations)}`,
     ),
-    el("div.strip", ...near.map((j, place) => neighbour(j, place, kin[place]))),
+    el("div.strip", ...near.map((j, place) => neighbour(j, place, relations[place]))),
   );
   drawOverlay();
 }
 
-const heading = (title, words) => el("div.head", el("h2", title), el("span.soft", words));
+const heading = (title, words) =>
+  el("div.head", el("h2", title), el("span.soft", { title: words }, words));
 
-function neighbour(j, place, kin) {
-  const [sign, words] = KIN[kin];
+// "3 of 12 of its species (=), 9 of its genus (=, ~)", as far as it is named.
+function sharing(i, relations) {
+  const named = [...levels.keys()].filter((l) => isNamed(i, l));
+  const counts = named.map((l, place) => {
+    const within = levels.slice(0, l + 1).map(({ name }) => name);
+    const some = relations.filter(({ kin }) => within.includes(kin)).length;
+    const all = place ? "" : ` of ${relations.length}`;
+    const signs = l === coarsest ? " (=, ~)" : "";
+    return `${some}${all} of its ${levels[l].name}${l ? signs : " (=)"}`;
+  });
+  return counts.join(", ") || "it is not named";
+}
+
+function neighbour(j, place, { kin, sign, words }) {
   const button = tile(j, { sign });
   button.dataset.kin = kin;
-  button.setAttribute("aria-label", `neighbour ${place + 1}: ${speciesName(j)}, ${words}`);
+  button.classList.add(sign === "~" ? "relative" : sign === "≠" ? "stranger" : "same");
+  button.setAttribute("aria-label", `neighbour ${place + 1}: ${nameOf(j)}, ${words}`);
   return button;
 }
 
@@ -51,7 +63,7 @@ export function drawNeighbours(context) {
   const near = factsAtHand(state.chosen)?.neighbours[state.method];
   if (!near) return;
   for (const j of near) {
-    const stranger = kinship(state.chosen, j) === "other";
+    const stranger = kinship(state.chosen, j).sign === "≠";
     context.beginPath();
     context.setLineDash(stranger ? [5, 4] : []);
     context.moveTo(...screenOf(state.chosen));
@@ -66,6 +78,6 @@ export function drawNeighbours(context) {
 
 function drawMarker(context, i) {
   context.beginPath();
-  traceSymbol(context, symbolOf(genusOf[i]), ...screenOf(i), camera.radius + 1);
+  traceSymbol(context, symbolOf(legendNow().codes[i]), ...screenOf(i), camera.radius + 1);
   fillPath(context, colourOf(i));
 }

@@ -1,31 +1,34 @@
 // The outliers of each method, counted and listed.
 
-import {
-  columns,
-  genusOf,
-  isOutlier,
-  meta,
-  methods,
-  n,
-  nearestName,
-  outlierCount,
-} from "./data.js";
+import { meta, methods } from "./data.js";
 import { el } from "./dom.js";
 import { filterNow, shown } from "./filters.js";
-import { percent } from "./format.js";
+import { capital, percent } from "./format.js";
 import { state, update } from "./state.js";
 import { tiles } from "./tiles.js";
+import {
+  isOutlier,
+  judgedName,
+  namedCount,
+  nearestCode,
+  nearestName,
+  outlierCounts,
+  outlierWord,
+  ownCode,
+  ruleNow,
+} from "./verdicts.js";
 
 export function showOutliers(panel) {
   const filtered = state.filter !== "all";
-  const subject = filtered ? filterNow().label : `outliers under ${methods[state.method].name}`;
+  const ofMethod = `${outlierWord()}s under ${methods[state.method].name}`;
+  const subject = filtered ? filterNow().words() : ofMethod;
   const list = shown().filter((i) => filtered || isOutlier(i, state.method));
   // Where they were drawn to: under the method the filter is about, else under the one in view.
   const about = Number(state.filter.split(":")[1] ?? state.method);
   if (meta.has_nearest) {
     // The same mistake side by side.
-    const to = columns.nearest[about];
-    list.sort((a, b) => genusOf[a] - genusOf[b] || to[a] - to[b] || a - b);
+    const to = (i) => nearestCode(i, about);
+    list.sort((a, b) => ownCode(a) - ownCode(b) || to(a) - to(b) || a - b);
   }
   const label = (i) => {
     const near = isOutlier(i, about) ? nearestName(i, about) : null;
@@ -33,8 +36,8 @@ export function showOutliers(panel) {
   };
   const all = el("button", { onclick: () => update({ filter: "all" }) }, "Show all photos");
   panel.replaceChildren(
-    el("h2", "Genus outliers"),
-    el("p.soft", meta.outlier_rule),
+    el("h2", `${capital(judgedName())} outliers`),
+    el("p.soft", ruleNow()),
     el("div", ...methods.map(bar)),
     el("div.row", el("h2", { id: "listed" }, `${list.length} ${subject}`), filtered ? all : null),
     ...tiles(list, label),
@@ -43,8 +46,9 @@ export function showOutliers(panel) {
 
 function bar({ name }, m) {
   const pressed = state.filter === `out:${m}`;
+  const counts = outlierCounts();
   const filled = el("b");
-  filled.style.width = `${(100 * outlierCount[m]) / Math.max(1, ...outlierCount)}%`;
+  filled.style.width = `${(100 * counts[m]) / Math.max(1, ...counts)}%`;
   return el(
     "button.bar",
     {
@@ -53,6 +57,6 @@ function bar({ name }, m) {
     },
     el("span", name),
     el("i", { "aria-hidden": "true" }, filled),
-    el("span", `${outlierCount[m]}`, el("small.soft", `  ${percent(outlierCount[m], n)}`)),
+    el("span", `${counts[m]}`, el("small.soft", `  ${percent(counts[m], namedCount())}`)),
   );
 }

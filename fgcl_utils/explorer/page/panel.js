@@ -1,7 +1,9 @@
 // The side panel and its tabs.
 
 import { showCompare } from "./compare.js";
+import { levels } from "./data.js";
 import { $, el } from "./dom.js";
+import { capital } from "./format.js";
 import { showOutliers } from "./outliers.js";
 import { showSelection } from "./selection.js";
 import { showSpecies } from "./species.js";
@@ -12,7 +14,7 @@ export const TABS = {
   compare: ["Compare", () => state.pins.length, showCompare],
   outliers: ["Outliers", () => 0, showOutliers],
   selection: ["Selection", () => state.selection.length, showSelection],
-  species: ["Species", () => state.marked.size, showSpecies],
+  species: [capital(levels[0].name), () => state.marked.size, showSpecies],
 };
 
 export function showPanel() {

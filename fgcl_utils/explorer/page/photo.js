@@ -1,13 +1,14 @@
-// A photo on the page, and the line below it.
+// A photo on the page, and what it is called.
 
-import { genusName, genusOf, speciesName } from "./data.js";
+import { colouring, iconOf, legendNow } from "./colours.js";
+import { levels } from "./data.js";
 import { el } from "./dom.js";
-import { symbolIcon } from "./palette.js";
+import { className, isNamed, namesOf } from "./names.js";
 import { photoURL } from "./shards.js";
 
 // `kinds` in the order in which they replace each other.
 export function photo(i, kinds = ["thumb"], ...extra) {
-  const image = el("img", { alt: `${speciesName(i)}, ${genusName(i)}`, draggable: false });
+  const image = el("img", { alt: namesOf(i).join(", "), draggable: false });
   const box = el("div.photo", ...extra);
   box.dataset.point = image.dataset.point = i;
   (async () => {
@@ -23,4 +24,22 @@ export function photo(i, kinds = ["thumb"], ...extra) {
   return box;
 }
 
-export const genusLine = (i) => el("div.genus", symbolIcon(genusOf[i]), el("span", genusName(i)));
+// Lines with its names: the finest, those above it, and what the column that colours the map says.
+// The symbol stands before what the legend shows.
+export function nameLines(i) {
+  const { level, ramp } = legendNow();
+  const { name, textOf } = colouring();
+  const word = (l) =>
+    el(
+      isNamed(i, l) ? "span" : "span.unnamed",
+      l === level ? iconOf(i) : null,
+      el("span", className(i, l)),
+    );
+  const above = [...levels.keys()].slice(1);
+  const value = textOf && el("span", ramp ? null : iconOf(i), el("span", `${name}: ${textOf(i)}`));
+  return [
+    el("div.name", word(0)),
+    above.length ? el("div.classes", ...above.map(word)) : null,
+    value ? el("div.classes", value) : null,
+  ];
+}

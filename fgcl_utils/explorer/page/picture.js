@@ -1,7 +1,7 @@
 // The map as a PNG at twice the page's resolution, with a title above and the legend below.
 
-import { legendColour } from "./colours.js";
-import { meta, methods, n, outlierCount } from "./data.js";
+import { legendNow } from "./colours.js";
+import { meta, methods, n, sizesOf } from "./data.js";
 import { $, el } from "./dom.js";
 import { filterNow } from "./filters.js";
 import { plural } from "./format.js";
@@ -11,6 +11,7 @@ import { symbolOf } from "./palette.js";
 import { fillPath, traceSymbol } from "./pen.js";
 import { state } from "./state.js";
 import { theme } from "./theme.js";
+import { judgedName, outlierCounts } from "./verdicts.js";
 
 const HEAD = 58; // pixels for the title
 const LINE = 24; // and for a line of the legend
@@ -22,13 +23,14 @@ export function savePNG() {
   const context = sheet.getContext("2d");
   context.font = FONT;
   const places = legendPlaces(context);
-  sheet.height = 2 * (HEAD + camera.height + LINE * (places.at(-1).row + 1) + 12);
+  sheet.height = 2 * (HEAD + camera.height + LINE * ((places.at(-1)?.row ?? 0) + 1) + 12);
   context.fillStyle = theme.hex.page;
   context.fillRect(0, 0, sheet.width, sheet.height);
   drawMap(context);
   context.scale(2, 2);
   drawTitle(context, name);
-  for (const place of places) drawGenus(context, place);
+  if (legendNow().ramp) drawRamp(context);
+  for (const place of places) drawClass(context, place);
   sheet.toBlob((blob) => {
     const url = URL.createObjectURL(blob);
     el("a", { href: url, download: `map-${name.replace(/[^\w-]+/g, "_")}.png` }).click();
@@ -52,27 +54,42 @@ function drawTitle(context, name) {
   context.fillText(`${meta.title}: ${name}`, 16, 26);
   context.fillStyle = theme.hex.soft;
   context.font = FONT;
-  const outliers = `${plural(outlierCount[state.method], "genus outlier")} (ringed)`;
-  const about = state.filter === "all" ? "" : `; shown: ${filterNow().label}`;
-  context.fillText(`${outliers} among ${plural(n, "photo")}${about}`, 16, 46);
+  const outliers = plural(outlierCounts()[state.method], `${judgedName()} outlier`);
+  const about = state.filter === "all" ? "" : `; shown: ${filterNow().words()}`;
+  context.fillText(`${outliers} (ringed) among ${plural(n, "photo")}${about}`, 16, 46);
 }
 
-function drawGenus(context, { g, x, row }) {
+function drawClass(context, { c, x, row }) {
+  const { names, colours } = legendNow();
   const y = HEAD + camera.height + LINE * (row + 0.5);
   context.beginPath();
-  traceSymbol(context, symbolOf(g), x, y, 6);
-  fillPath(context, legendColour(g));
+  traceSymbol(context, symbolOf(c), x, y, 6);
+  fillPath(context, colours[c]);
   context.fillStyle = theme.hex.ink;
-  context.fillText(meta.genera[g], x + 12, y + 5);
+  context.fillText(names[c], x + 12, y + 5);
+}
+
+function drawRamp(context) {
+  const { title, ramp, ends } = legendNow();
+  const y = HEAD + camera.height + LINE / 2;
+  ramp.forEach((colour, place) => {
+    context.fillStyle = colour;
+    context.fillRect(22 + 3 * place, y - 6, 3, 12);
+  });
+  context.fillStyle = theme.hex.ink;
+  context.fillText(`${title}: ${ends.join(" to ")}`, 32 + 3 * ramp.length, y + 5);
 }
 
 function legendPlaces(context) {
+  const { names, codes } = legendNow();
+  const sizes = sizesOf(codes, Math.max(1, names.length));
   let x = 22;
   let row = 0;
-  return meta.genera.map((name, g) => {
+  return names.flatMap((name, c) => {
+    if (!sizes[c]) return [];
     const width = context.measureText(name).width + 40;
     if (x > 22 && x + width > camera.width) [x, row] = [22, row + 1];
     x += width;
-    return { g, x: x - width, row };
+    return [{ c, x: x - width, row }];
   });
 }

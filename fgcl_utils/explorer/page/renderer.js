@@ -3,7 +3,7 @@
 
 import { CanvasPoints } from "./canvas.js";
 import { $ } from "./dom.js";
-import { relevel } from "./filters.js";
+import { refilter } from "./filters.js";
 import { repaint } from "./paint.js";
 import { WebGLPoints } from "./webgl.js";
 
@@ -33,9 +33,9 @@ function useRenderer(chosen) {
 
 export const drawPoints = () => renderer.draw();
 
-const STYLING = ["method", "colour", "filter", "hidden", "marked", "query"];
+const STYLING = ["method", "colour", "judged", "filter", "hidden", "marked", "query"];
 export function restylePoints(change) {
   if (!STYLING.some((key) => key in change)) return;
-  relevel();
+  refilter();
   renderer.restyle();
 }

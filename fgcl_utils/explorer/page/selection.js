@@ -1,12 +1,13 @@
 // The selected photos as a gallery.
 
-import { genusOf, isOutlier, meta, methods } from "./data.js";
+import { classesNow } from "./colours.js";
+import { methods } from "./data.js";
 import { el } from "./dom.js";
 import { plural } from "./format.js";
 import { clearSelection } from "./lasso.js";
-import { genusColour } from "./palette.js";
 import { state } from "./state.js";
 import { tiles } from "./tiles.js";
+import { isOutlier, outlierWord } from "./verdicts.js";
 
 export function showSelection(panel) {
   const list = state.selection;
@@ -20,10 +21,15 @@ export function showSelection(panel) {
     );
     return;
   }
-  const sizes = meta.genera
-    .map((name, g) => ({ name, g, size: list.filter((i) => genusOf[i] === g).length }))
+  const { names, colours, codes } = classesNow();
+  const parts = names
+    .map((name, c) => ({
+      name,
+      colour: colours[c],
+      size: list.filter((i) => codes[i] === c).length,
+    }))
     .filter(({ size }) => size);
-  const words = sizes
+  const words = parts
     .toSorted((a, b) => b.size - a.size)
     .map(({ name, size }) => `${name} ${size}`)
     .join(", ");
@@ -34,14 +40,14 @@ export function showSelection(panel) {
       el("h2", plural(list.length, "photo")),
       el("button", { onclick: clearSelection }, "Clear"),
     ),
-    el("div.mix", { "aria-hidden": "true" }, ...sizes.map(share)),
-    el("p.soft", `${words}. ${plural(out, "outlier")} under ${methods[state.method].name}.`),
+    el("div.mix", { "aria-hidden": "true" }, ...parts.map(share)),
+    el("p.soft", `${words}. ${plural(out, outlierWord())} under ${methods[state.method].name}.`),
     ...tiles(list),
   );
 }
 
-function share({ g, size }) {
+function share({ colour, size }) {
   const part = el("span");
-  part.style.cssText = `flex:${size};background:${genusColour(g)}`;
+  part.style.cssText = `flex:${size};background:${colour}`;
   return part;
 }

@@ -1,43 +1,50 @@
-// Species by genus, to mark some and dim the others.
+// The classes of the finest level, by what they belong to, to mark some and dim the others.
 
-import { meta, speciesOf } from "./data.js";
+import { iconOfClass } from "./colours.js";
+import { codesOf, coarsest, levels, meta, sizesOf } from "./data.js";
 import { el } from "./dom.js";
-import { genusColour, speciesColour, symbolIcon } from "./palette.js";
 import { state, update } from "./state.js";
 
 export function showSpecies(panel) {
   const from = panel.scrollTop;
-  const sizes = new Uint32Array(meta.species.length);
-  for (const s of speciesOf) sizes[s]++;
+  const { name, plural: many } = levels[0];
   const clear = el("button", { onclick: () => update({ marked: new Set() }) }, "Clear");
   panel.replaceChildren(
-    el("div.row", el("h2", "Mark species"), state.marked.size ? clear : null),
-    el("p.soft", "Press a species to dim the others."),
-    ...meta.genera.map((name, g) => group(name, g, sizes)),
+    el("div.row", el("h2", `Mark ${many}`), state.marked.size ? clear : null),
+    el("p.soft", `Press a ${name} to dim the others.`),
+    ...speciesGroups(),
   );
   panel.scrollTop = from;
 }
 
-function group(name, g, sizes) {
-  const own = [...sizes.keys()].filter((s) => meta.genus_of_species[s] === g && sizes[s]);
-  return el(
-    "div.group",
-    el("h3.row", el("span.genus", symbolIcon(g), name)),
-    ...own.map((s) =>
-      el(
-        "button.species",
-        { "aria-pressed": String(state.marked.has(s)), onclick: () => toggleSpecies(s) },
-        symbolIcon(g, state.colour === "species" ? speciesColour(s) : genusColour(g)),
-        el("span", meta.species[s]),
-        el("small.soft", String(sizes[s])),
-      ),
-    ),
-  );
+function speciesGroups() {
+  const sizes = sizesOf(codesOf[0], levels[0].names.length + 1);
+  const buttons = new Map(); // by parent
+  for (const [c, name] of levels[0].names.entries()) {
+    if (!sizes[c]) continue;
+    const parent = coarsest ? meta.parents[0][c] : 0;
+    if (!buttons.has(parent)) buttons.set(parent, []);
+    buttons.get(parent).push(classButton(c, name, sizes[c]));
+  }
+  return [...buttons]
+    .sort(([a], [b]) => a - b)
+    .map(([parent, own]) => el("div.group", coarsest ? groupHeading(parent) : null, ...own));
 }
 
-function toggleSpecies(s) {
+const groupHeading = (c) => el("h3.row", el("span.classes", iconOfClass(1, c), levels[1].names[c]));
+
+const classButton = (c, name, size) =>
+  el(
+    "button.species",
+    { "aria-pressed": String(state.marked.has(c)), onclick: () => toggleSpecies(c) },
+    iconOfClass(0, c),
+    el("span", name),
+    el("small.soft", String(size)),
+  );
+
+function toggleSpecies(c) {
   const marked = new Set(state.marked);
-  if (!marked.delete(s)) marked.add(s);
+  if (!marked.delete(c)) marked.add(c);
   update({ marked });
   [...document.querySelectorAll(".species")].find((b) => b.matches(":hover"))?.focus();
 }

@@ -9,13 +9,13 @@ import { drawHovered } from "./card.js";
 import { choose, drawChosen } from "./choice.js";
 import { drawPins, togglePin } from "./compare.js";
 import { buildControls, showControls } from "./controls.js";
-import { columns, isOutlier, methods, n } from "./data.js";
+import { methods, n } from "./data.js";
 import { $ } from "./dom.js";
 import { distance, factsOf } from "./facts.js";
 import { shown } from "./filters.js";
 import { listenToKeys } from "./keyboard.js";
 import { drawLasso, lasso, showLasso } from "./lasso.js";
-import { buildLegend, showLegend } from "./legend.js";
+import { showLegend } from "./legend.js";
 import { followSize, positionOf, screenOf, tween } from "./map.js";
 import { drawNeighbours, showNeighbours } from "./neighbours.js";
 import { drawOverlay, onOverlay } from "./overlay.js";
@@ -27,6 +27,7 @@ import { drawPoints, restylePoints, startRenderer } from "./renderer.js";
 import { onChange, onView, state, update } from "./state.js";
 import { followTheme, setTheme } from "./theme.js";
 import { arrive, switchMethod, travel } from "./travel.js";
+import { isOutlier } from "./verdicts.js";
 
 onChange(travel, restylePoints); // before those who ask which points are shown
 onChange(showControls, showLegend, showLasso, showReading, showNeighbours, showPanel);
@@ -35,7 +36,6 @@ onPaint(drawPoints, drawOverlay);
 onOverlay(drawNeighbours, drawHovered, drawChosen, drawPins, drawLasso); // the last on top
 
 buildControls();
-buildLegend();
 setTheme("auto");
 startRenderer();
 followTheme();
@@ -66,7 +66,7 @@ window.explorer = {
   },
   neighbours: async (i, m = state.method) => [...(await factsOf(i)).neighbours[m]],
   distance: (i, j, m = state.method) => distance(i, j, m),
-  outliers: (m = state.method) => [...columns.outliers.keys()].filter((i) => isOutlier(i, m)),
+  outliers: (m = state.method) => [...Array(n).keys()].filter((i) => isOutlier(i, m)),
   shown,
   switchMethod,
   togglePin,

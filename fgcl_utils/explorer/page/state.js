@@ -1,14 +1,16 @@
 // The view's state, and the two doors through which it changes. Whoever changes it need not know
 // who shows it: those listen, in the order that start.js gives.
 
+import { levels, meta } from "./data.js";
 import { wholeMap } from "./geometry.js";
 
 export const state = {
   method: 0,
-  colour: "genus",
+  colour: levels[meta.judged[0]].name, // of a level, or of a further column
+  judged: meta.judged[0], // the level whose outliers are ringed
   filter: "all", // all | every | out:m | mended:a:b
-  hidden: new Set(), // genus codes switched off in the legend
-  marked: new Set(), // species codes; if any, the others are dimmed
+  hidden: new Set(), // codes switched off in the legend
+  marked: new Set(), // codes at the finest level; if any, the others are dimmed
   query: "",
   chosen: -1,
   pins: [],

@@ -2,19 +2,21 @@
 
 import { hover } from "./card.js";
 import { choose } from "./choice.js";
-import { genusName, genusOf, speciesName } from "./data.js";
+import { iconOf } from "./colours.js";
+import { coarsest } from "./data.js";
 import { el } from "./dom.js";
 import { withoutGenus } from "./format.js";
 import { bringIntoView } from "./map.js";
-import { symbolIcon } from "./palette.js";
+import { className, isNamed, namesOf } from "./names.js";
 import { photo } from "./photo.js";
 
 // The symbol already says the genus, so that the label need not.
-export function tile(i, { sign, label = withoutGenus(speciesName(i), genusName(i)) } = {}) {
+export function tile(i, { sign, label = shortName(i) } = {}) {
+  const [finest, ...above] = namesOf(i);
   const button = el(
     "button.tile",
     {
-      title: `${speciesName(i)} (${genusName(i)})`,
+      title: above.length ? `${finest} (${above.join(", ")})` : finest,
       onclick: () => {
         choose(i);
         bringIntoView(i);
@@ -25,10 +27,15 @@ export function tile(i, { sign, label = withoutGenus(speciesName(i), genusName(i
       onblur: () => hover(-1),
     },
     photo(i),
-    el("small", sign ? el("b", sign) : null, symbolIcon(genusOf[i]), el("span", label)),
+    el("small", sign ? el("b", sign) : null, iconOf(i), el("span", label)),
   );
   button.dataset.point = i;
   return button;
+}
+
+function shortName(i) {
+  if (!isNamed(i, 0)) return "not named";
+  return withoutGenus(className(i, 0), coarsest ? className(i, 1) : undefined);
 }
 
 // Lists grow on demand: a thousand photos at once would be a thousand decoded images.

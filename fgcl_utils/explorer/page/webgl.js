@@ -1,8 +1,8 @@
 // The points in WebGL 2: one call draws them all.
 
 import { colouring } from "./colours.js";
-import { columns, genusOf, n } from "./data.js";
-import { level, ringed } from "./filters.js";
+import { columns, n } from "./data.js";
+import { ringed, visibility } from "./filters.js";
 import { scaleOf } from "./geometry.js";
 import { camera, tween } from "./map.js";
 import { rgb, symbolOf } from "./palette.js";
@@ -119,15 +119,15 @@ export class WebGLPoints {
     const { gl } = this;
     const colours = new Uint8Array(4 * n);
     const looks = new Uint8Array(2 * n);
-    const { codes, colours: hex } = colouring();
+    const { codes, colours: hex, legend } = colouring();
     const tints = hex.map(rgb);
     const layers = [[], [], []]; // dimmed below, ringed on top
     for (let i = 0; i < n; i++) {
       const ring = ringed(i) ? 1 : 0;
       colours.set(tints[codes[i]], 4 * i);
-      looks[2 * i] = symbolOf(genusOf[i]);
-      looks[2 * i + 1] = 4 * ring + level[i];
-      if (level[i]) layers[level[i] === 1 ? 0 : 1 + ring].push(i);
+      looks[2 * i] = symbolOf(legend.codes[i]);
+      looks[2 * i + 1] = 4 * ring + visibility[i];
+      if (visibility[i]) layers[visibility[i] === 1 ? 0 : 1 + ring].push(i);
     }
     for (const [buffer, data] of [
       [this.colours, colours],
