@@ -13,7 +13,7 @@ from tqdm import tqdm
 def bar(*arguments, **options):
     """`tqdm.tqdm`, one line below papermill's if FGCL_PROGRESS names a terminal, else on stderr."""
     if terminal := _terminal():
-        options |= {"file": terminal, "position": 1, "leave": False, "dynamic_ncols": True}
+        options |= {"file": terminal, "position": 1, "leave": False}
     return tqdm(*arguments, **options)
 
 

@@ -23,6 +23,7 @@ def show(capfd):
 def test_the_bar_is_on_the_terminal_and_leaves_no_line(monkeypatch, capfd):
     ours, theirs = os.openpty()
     monkeypatch.setenv("FGCL_PROGRESS", os.ttyname(theirs))
+    os.set_blocking(ours, False)
     assert show(capfd) == ""
     written = os.read(ours, 100_000).decode()
     assert "training" in written
