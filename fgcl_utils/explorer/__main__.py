@@ -3,9 +3,9 @@
     python -m fgcl_utils.explorer runs/demo
     python -m fgcl_utils.explorer features.npz photos.csv --photos FOLDER --levels species genus
 
-Files of embeddings are .npz, .npy, .safetensors or .parquet, with an array (N, D) a method; the table
-has a row for each of theirs, with the columns image and the levels, and any others that the map may
-be coloured by. See `fgcl_utils.features`.
+Files of embeddings are .npz, .npy, .safetensors or .parquet, with an array (N, D) a method; the
+table has a row for each of theirs, with the columns image and the levels, and any others that the
+map may be coloured by. See `fgcl_utils.features`.
 """
 
 import argparse
