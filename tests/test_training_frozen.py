@@ -179,7 +179,8 @@ def test_a_run_is_reproduced(root, capsys):
 
 
 def test_classes_without_training_images_have_logits(root):
-    settings = Settings(**FROZEN, held_out_species=0.3)
+    dials = {"n_species": 24, "n_images": 300}
+    settings = Settings(**FROZEN | {"dials": dials}, held_out_species=0.2)
     data = load_dataset(settings)
     run = training.train(settings, "ce", data)
     logits = run["embeddings"]["test_logits"]

@@ -110,11 +110,6 @@ def _tell_of_single_rows(dataset):
     """Name the classes with one row: nothing can be tested of them."""
     finest = dataset.table[dataset.levels[0]]
     single = finest[~finest.duplicated(keep=False) & (finest != "")]
-    if len(single) == finest.nunique():
-        raise ValueError(
-            f"every {dataset.levels[0]} has one row: a class needs two or more to be learnt and "
-            "tested"
-        )
     if len(single):
         rows = [f"row {i}: {name}" for i, name in single.items()]
         print(
