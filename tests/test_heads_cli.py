@@ -154,11 +154,13 @@ def with_number(X, row, number):
         (change_table(lambda t: t.drop(columns="genus")), "no column 'genus'"),
         (change_table(lambda t: t.assign(image=["a.jpg"] * 200)), "stand in more than one row"),
         (change_table(lambda t: t.assign(genus=[f"g{i % 3}" for i in range(200)])), "line 2"),
-        (change_table(lambda t: t.assign(species=[f"s{i}" for i in range(200)])), "needs a species with two images"),
+        (
+            change_table(lambda t: t.assign(species=[f"s{i}" for i in range(200)])),
+            "needs a species with two images",
+        ),
         (change_table(lambda t: t.assign(split="train")), "the test split is empty"),
         (change_table(lambda t: t.assign(split=["train"] * 199 + ["tset"])), "line 201"),
     ],
-    ids=str,
 )
 def test_what_is_refused(root, features, change, message):
     X, table = change(*features)
