@@ -22,7 +22,6 @@ from fgcl_utils.methods import METHODS
 _NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method"}
 # What some methods do not read is not part of their identity.
 _NOT_ALL_READ = {name for method in METHODS.values() for name in method.reads}
-MOST_LEVELS = 8
 
 
 class SettingsError(ValueError):
@@ -159,17 +158,17 @@ class Settings:
             )
         if self.run_name.startswith("."):
             raise SettingsError(f"run_name={self.run_name!r} must not start with '.'")
-        n_levels = len(self.levels)
-        if not 1 <= n_levels <= MOST_LEVELS or len({*self.levels}) < n_levels:
-            raise SettingsError(
-                f"levels={[*self.levels]}: name 1 to {MOST_LEVELS} different levels, finest first"
-            )
+        try:
+            levels = datasets.sources.levels_of(self.dataset, self.levels)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+        object.__setattr__(self, "levels", levels)
         for name in ("level_weights", "block_dims", "temperatures"):
             values = getattr(self, name)
-            if values is not None and len(values) != n_levels:
+            if values is not None and len(values) != len(levels):
                 raise SettingsError(
                     f"{name}={[*values]} has {len(values)} values: give one for each of the levels "
-                    f"{', '.join(self.levels)}"
+                    f"{', '.join(levels)}"
                 )
 
     @classmethod

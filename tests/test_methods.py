@@ -11,7 +11,7 @@ from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss, level_blo
 from fgcl_utils.methods import METHODS
 from fgcl_utils.settings import Settings, SettingsError
 
-THREE = Settings(levels=("species", "genus", "family"), projection_dim=16)
+THREE = Settings(levels=("species", "genus", "form"), projection_dim=16)
 TWO = Settings(projection_dim=16)
 
 
@@ -89,7 +89,8 @@ def test_blocks_learn_each_by_supcon(batch):
 @pytest.mark.parametrize("dim", [8, 16, 100, 128])
 @pytest.mark.parametrize("n_levels", range(1, 5))
 def test_blocks_fill_the_projection_and_most_of_it_is_the_finest_level_s(dim, n_levels):
-    options = Settings(levels=[f"level{l}" for l in range(n_levels)], projection_dim=dim)
+    levels = [f"level{l}" for l in range(n_levels)]
+    options = Settings(dataset="csv", data_root="x", levels=levels, projection_dim=dim)
     dims = methods.block_dims(options)
     assert sum(dims) == dim and len(dims) == n_levels and min(dims) >= 2
     assert dims[0] == max(dims)
@@ -121,9 +122,10 @@ def test_one_level_is_no_hierarchy():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"levels": []}, "name 1 to 8 different levels"),
-        ({"levels": list("abcdefghi")}, "name 1 to 8 different levels"),
-        ({"levels": ["a", "a"]}, "name 1 to 8 different levels"),
+        ({"levels": []}, "1 to 8 different names"),
+        ({"levels": list("abcdefghi")}, "1 to 8 different names"),
+        ({"levels": ["a", "a"]}, "1 to 8 different names"),
+        ({"levels": ["image", "a"]}, "cannot be called 'image'"),
         ({"levels": "species"}, "levels='species' is str: expected a list, each text"),
         ({"levels": [1]}, "levels=1 is int: expected text"),
         ({"level_weights": [1]}, "level_weights=.1.0. has 1 values.*species, genus"),
@@ -141,11 +143,25 @@ def test_lists_are_checked_value_by_value(values, message):
 def test_lists_and_mappings_may_come_as_text():
     """As papermill's -p hands them over."""
     settings = Settings(
-        levels="[variant, maker]", level_weights="[1, 0.5]", columns="{image: path}"
+        dataset="csv",
+        data_root="here",
+        levels="[variant, maker]",
+        level_weights="[1, 0.5]",
+        columns="{image: path}",
     )
     assert settings.levels == ("variant", "maker")
     assert settings.level_weights == (1.0, 0.5)
     assert settings.columns == {"image": "path"}
+
+
+def test_the_fields_data_sets_bring_their_levels():
+    aircraft = Settings(dataset="fgvc_aircraft", data_root="here")
+    assert aircraft.levels == ("variant", "family", "manufacturer")
+    assert Settings(dataset="fgvc_aircraft", data_root="here", levels=["variant"]).levels == (
+        "variant",
+    )
+    with pytest.raises(SettingsError, match="those of fgvc_aircraft are variant, family"):
+        Settings(dataset="fgvc_aircraft", data_root="here", levels=["make"])
 
 
 def test_what_a_method_does_not_read_is_not_its_identity():

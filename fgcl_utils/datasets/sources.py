@@ -62,6 +62,19 @@ def checked_arguments(dataset, data_root, levels, **options) -> tuple[str, ...]:
         )
     if dataset != "synthetic" and not has_root:
         raise ValueError(f"dataset {dataset!r} needs data_root. {ROOT_HINT[dataset]}")
+    return levels_of(dataset, levels)
+
+
+def levels_of(dataset, levels) -> tuple[str, ...]:
+    """Names of the levels that a data set has if `levels` are asked for.
+
+    The field's data sets have levels of their own, such as variant, family and manufacturer.
+
+    Raises
+    ------
+    ValueError
+        If `levels` are not 1 to 8 different names, or the data set has others.
+    """
     return published.levels_of(dataset, checked_levels(levels), DEFAULT_LEVELS)
 
 
