@@ -38,7 +38,7 @@ IS_COMPLETE = """
 from importlib.metadata import distributions
 files = [(d, file) for d in distributions() for file in d.files or ["its list"]]
 missing = [f"{d.name} {file}" for d, file in files if not d.locate_file(file).exists()]
-raise SystemExit(", ".join(missing))
+raise SystemExit(", ".join(missing) or 0)
 """
 
 
@@ -136,6 +136,7 @@ def start(project, target, phase=None, delay=None, whom=None, durations=None):
                 except subprocess.TimeoutExpired:
                     return kill(process, whom)
             line = next(lines, None)
+            log.write((line or "").encode())
             if durations is not None:
                 durations[now] = time.perf_counter() - since
             if line is None:
@@ -146,7 +147,7 @@ def start(project, target, phase=None, delay=None, whom=None, durations=None):
                 now, since = BUILD, time.perf_counter()
     if process.wait() != 0:
         log = (project / "log").read_text(encoding="utf-8", errors="replace")
-        raise RuntimeError(f"{command} failed: {log[-3000:]}")
+        raise RuntimeError(f"{command} ended with {process.returncode}: {log[-3000:]}")
     return False
 
 
