@@ -322,7 +322,7 @@ def test_classes_within_another_are_shades_of_its_colour(call):
         hues, lights, _ = np.transpose([rgb_to_hls(shade) for shade in [parent, *shades]])
         assert np.abs((hues - hues[0] + 0.5) % 1 - 0.5).max() < 8 / 360
         assert 0.27 < lights.min() < lights.max() < 0.73
-        assert np.ptp(lights) > 0.2
+        assert np.ptp(lights) > 0.15
 
 
 @pytest.mark.browser

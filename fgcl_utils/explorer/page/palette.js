@@ -15,9 +15,12 @@ export const distantColour = (code) =>
 export function shadeOf(hex, place) {
   const [hue, saturation, lightness] = hexToHsl(hex);
   const spread = (ratio) => ((0.5 + place * ratio) % 1) - 0.5;
-  const shade = Math.max(0.28, Math.min(0.72, lightness + 0.3 * spread(0.755)));
-  return hslToHex((hue + 14 * spread(0.618) + 360) % 360, saturation, shade);
+  const light = reflected(lightness + 0.36 * spread(0.755), 0.28, 0.72);
+  return hslToHex((hue + 14 * spread(0.618) + 360) % 360, saturation, light);
 }
+
+const reflected = (value, low, high) =>
+  value < low ? 2 * low - value : value > high ? 2 * high - value : value;
 
 // For numbers, from 0 to 1: ever lighter, and seen on a light page and on a dark one.
 const RAMP = ["#7b3fd0", "#c0408f", "#e8735a", "#f2b134"].map(rgb);

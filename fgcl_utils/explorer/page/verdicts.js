@@ -4,12 +4,10 @@ import { codesOf, columns, count, levels, meta, methods } from "./data.js";
 import { isNamed } from "./names.js";
 import { state } from "./state.js";
 
-const verdictsOf = (l) => columns.verdicts[meta.judged.indexOf(l)];
-
-export const isOutlier = (i, m) => (verdictsOf(state.judged).outliers[i] >> m) & 1;
+export const isOutlier = (i, m) => (columns.verdicts[state.judged].outliers[i] >> m) & 1;
 export const judgedName = () => levels[state.judged].name;
 export const ownCode = (i) => codesOf[state.judged][i];
-export const nearestCode = (i, m) => verdictsOf(state.judged).nearest[m][i];
+export const nearestCode = (i, m) => columns.verdicts[state.judged].nearest[m][i];
 export const nearestName = (i, m) =>
   meta.has_nearest ? levels[state.judged].names[nearestCode(i, m)] : null;
 export const ruleNow = () => meta.outlier_rules[meta.judged.indexOf(state.judged)];
