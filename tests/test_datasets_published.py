@@ -281,4 +281,4 @@ def test_df20_mini_takes_its_levels_from_its_columns(tmp_path):
 
 
 def test_every_published_data_set_is_offered():
-    assert {*published.LEVELS, "grocery", "csv", "folder"} == {*DATASETS}
+    assert {*published.LEVELS, "grocery", "csv", "folder", "features"} == {*DATASETS}

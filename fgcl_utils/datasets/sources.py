@@ -39,8 +39,8 @@ _TAKES = {
     "synthetic": {"dials"},
     "csv": {"taxonomy", "columns", "metadata", "group_by"},
     "folder": {"taxonomy"},
-    "features": {"taxonomy", "columns", "group_by"},
     "df20_mini": {"metadata", "group_by"},
+    "features": {"taxonomy", "columns", "group_by"},
 }
 
 

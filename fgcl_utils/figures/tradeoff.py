@@ -69,6 +69,8 @@ def pareto(
     fine, coarse = levels[0], coarser(levels, "pareto")[0]
     measures = {"error": f"{fine}_accuracy", "outliers": f"{coarse}_outlier_rate"}
     content = _as_result(result, measures, split) if is_table else result
+    if lines or content.get("lines"):  # which are enough
+        content = {"groups": {}} | content
     points = _points(content, measures, split)
     curves = _curves(content.get("lines", {}).get(split, {}) if lines is None else lines)
     chosen = content.get("chosen") if chosen is None else chosen
@@ -121,7 +123,7 @@ def _as_result(table: pd.DataFrame, measures: Mapping[str, str], split: str) -> 
 def _points(result: Mapping, measures: Mapping[str, str], split: str) -> pd.DataFrame:
     """One row a measured group: method, label, hover text, and error and outliers with ends."""
     rows = {}
-    for slug, group in result.get("groups", {}).items():
+    for slug, group in result["groups"].items():
         measured = group.get(split) or {}
         accuracy, outliers = (measured.get(name) or {} for name in measures.values())
         if accuracy.get("mean") is None or outliers.get("mean") is None:

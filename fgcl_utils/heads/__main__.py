@@ -69,7 +69,8 @@ def make(arguments):
         run = training.train(settings, method, dataset)
         print(f"{run['folder']}: {runs.in_words(run['metrics'], settings.levels)}")
     with written_aside(profile) as aside:
-        aside.write_text(yaml.safe_dump(json.loads(json.dumps(dataclasses.asdict(settings)))))
+        values = json.loads(json.dumps(dataclasses.asdict(settings)))  # lists, no tuples
+        aside.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
     print(f"next: python -m fgcl_utils.explorer {runs.study_folder(settings)}")
 
 
