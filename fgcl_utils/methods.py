@@ -7,13 +7,15 @@
 `hcl_blocks`   the labels of all levels    a head, a block of its dimensions a level, SupCon in each
 `ce_head`      the finest labels           a classifier on the projection head that SupCon has
 `ce_levels`    the labels of all levels    a classifier a level on the encoder's features
+`ce_blocks`    the labels of all levels    a classifier a level, each on its block of a head
 `coarse_only`  those of the second level   a head by SupCon and a classifier: what these hold alone
 =============  ==========================  ===================================================
 
-`hcl` is the paper's; `ce_head` and `ce_levels` are its fair partners: the same head, the same
-labels, no contrast.
+`hcl` is the paper's; `ce_head`, `ce_levels` and `ce_blocks` are the fair partners: the same head,
+the same labels, no contrast. A loss of your own is one more entry of `METHODS`: see `Method.loss`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -44,15 +46,24 @@ class Method:
         Whether the embedding is the projection head's; otherwise it is the encoder's features.
     classified : {"", "finest", "second", "all"}
         Levels that it has classifiers for.
+    classifies_head : bool
+        Whether the classifiers read the projections; otherwise they read the encoder's features.
+    in_blocks : bool
+        Whether each level has dimensions of its own.
     needs_levels : bool
         Whether one level is too few.
+    loss : function or None
+        Of (options, n_classes) to the loss, see `loss_for`; for methods that are not ours.
     """
 
     notebook: str | None
     reads: tuple[str, ...] = ()
     has_head: bool = True
     classified: str = ""
+    classifies_head: bool = False
+    in_blocks: bool = False
     needs_levels: bool = False
+    loss: Callable | None = None
 
 
 # The paper's and its continuation, then the controls; figures and tables keep this order.
@@ -67,17 +78,26 @@ METHODS = {
     "hcl_blocks": Method(
         "03_hcl",
         (*CONTRASTIVE, "level_weights", "block_dims", "temperatures"),
+        in_blocks=True,
         needs_levels=True,
     ),
-    "ce_head": Method(None, ("head", "projection_dim"), classified="finest"),
+    "ce_head": Method(None, ("head", "projection_dim"), classified="finest", classifies_head=True),
     "ce_levels": Method(
         None, ("level_weights",), has_head=False, classified="all", needs_levels=True
+    ),
+    "ce_blocks": Method(
+        None,
+        ("level_weights", "head", "projection_dim", "block_dims"),
+        classified="all",
+        classifies_head=True,
+        in_blocks=True,
+        needs_levels=True,
     ),
     "coarse_only": Method(
         None, ("temperature", "head", "projection_dim"), classified="second", needs_levels=True
     ),
 }
-# Of `hcl_blocks`, chosen on validation images of the embedded data.
+# Of level blocks, chosen on validation images of the embedded data.
 BLOCK_WEIGHT = 0.2
 COARSE_BLOCKS_SHARE = 1 / 4  # of the dimensions
 COARSE_TEMPERATURE = 3.0  # times that of the finest level
@@ -94,7 +114,7 @@ def level_weights(options, method):
         return tuple(options.level_weights)
     if method == "hcl":
         return (1.0, *(options.soft_weight / 2**l for l in range(n_levels - 1)))
-    if method == "hcl_blocks":
+    if METHODS[method].in_blocks:
         return (1.0, *[BLOCK_WEIGHT] * (n_levels - 1))
     return (1.0,) * n_levels
 
@@ -122,7 +142,12 @@ def temperatures(options):
 
 def projection_dim(options, method):
     """Outputs of the projection head."""
-    return sum(block_dims(options)) if method == "hcl_blocks" else options.projection_dim
+    return sum(block_dims(options)) if METHODS[method].in_blocks else options.projection_dim
+
+
+def blocks_of(options, method):
+    """Dimensions of each level's block; None for a method in one space."""
+    return block_dims(options) if METHODS[method].in_blocks else None
 
 
 def classified_levels(options, method):
@@ -138,9 +163,9 @@ def embedding(projections, options, method) -> Tensor:
 
     Blocks come with equal shares, from which any others follow: see `metrics.at_shares`.
     """
-    if method != "hcl_blocks":
+    dims = blocks_of(options, method)
+    if dims is None:
         return F.normalize(projections.float(), dim=1)
-    dims = block_dims(options)
     return level_blocks(projections.float(), dims, [1 / len(dims)] * len(dims))
 
 
@@ -155,10 +180,13 @@ def loss_for(options, method, n_classes):
     n_classes : sequence of int
         Of each level, finest first.
     """
+    if METHODS[method].loss:
+        return METHODS[method].loss(options, n_classes)
     contrast = _contrast(options, method)
     levels = classified_levels(options, method)
     sizes = [n_classes[l] for l in levels]
-    weights = level_weights(options, method) if method == "ce_levels" else [1.0]
+    in_all = METHODS[method].classified == "all"
+    weights = level_weights(options, method) if in_all else [1.0]
 
     def classify(logits, labels):
         parts = zip(levels, weights, logits.split(sizes, dim=1), strict=True)

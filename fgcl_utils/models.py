@@ -114,8 +114,9 @@ def build_model(
     weights="none",
     head="none",
     projection_dim=128,
-    n_classes=0,
+    n_classes=(),
     classifies_projections=False,
+    block_dims=None,
 ):
     """An encoder with a projection head, a classifier, or both.
 
@@ -132,10 +133,12 @@ def build_model(
         Projection head.
     projection_dim : int
         Its outputs.
-    n_classes : int
-        Outputs of the classifier; 0 for none.
+    n_classes : sequence of int
+        Of each level that is classified; empty for no classifier.
     classifies_projections : bool
         Whether the classifier reads the head's outputs instead of the encoder's features.
+    block_dims : sequence of int, optional
+        Of the block of the projections that each level's classifier reads, instead of all.
 
     Returns
     -------
@@ -152,9 +155,32 @@ def build_model(
         width = encoder.eval()(torch.zeros(1, 3, image_size, image_size)).shape[1]
     projection = projection_head(head, width, projection_dim)
     classified = projection_dim if classifies_projections and head != "none" else width
-    classifier = nn.Linear(classified, n_classes) if n_classes else None
+    classifier = classifier_of(classified, n_classes, block_dims)
     mean, std = config["mean"], config["std"]
     return Model(encoder, projection, classifier, mean, std, classifies_projections)
+
+
+class BlockClassifiers(nn.Module):
+    """A linear classifier a level, which reads its own block of the projections."""
+
+    def __init__(self, block_dims, n_classes):
+        super().__init__()
+        self.block_dims = tuple(block_dims)
+        self.of_level = nn.ModuleList(map(nn.Linear, block_dims, n_classes))
+
+    def forward(self, projections):
+        """Logits (N, ΣC), finest level first, of projections (N, D)."""
+        blocks = projections.split(self.block_dims, dim=1)
+        return torch.cat([f(z) for f, z in zip(self.of_level, blocks, strict=True)], dim=1)
+
+
+def classifier_of(width, n_classes, block_dims=None):
+    """From vectors (N, `width`) to the logits (N, ΣC) of all levels; None without any."""
+    if not n_classes:
+        return None
+    if block_dims is not None:
+        return BlockClassifiers(block_dims, n_classes)
+    return nn.Linear(width, sum(n_classes))
 
 
 def projection_head(kind, width, dim, hidden=None):

@@ -86,7 +86,7 @@ class Settings:
     level_weights : sequence of float or None
         Weight of each level in the loss, finest first, see `fgcl_utils.methods.level_weights`.
     block_dims : sequence of int or None
-        hcl_blocks: dimensions of each level, see `fgcl_utils.methods.block_dims`.
+        hcl_blocks, ce_blocks: dimensions of each level, see `fgcl_utils.methods.block_dims`.
     temperatures : sequence of float or None
         hcl_blocks: τ of each level; three times `temperature` above the finest.
     normalization : {"pair", "level"}

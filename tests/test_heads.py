@@ -59,7 +59,9 @@ def test_fits_and_transforms(data, method):
     assert z.dtype == np.float32 and z.shape == (30, 12 if method == "ce" else 16)
     np.testing.assert_allclose(np.linalg.norm(z, axis=1), 1, rtol=1e-5)
     assert list(head.get_feature_names_out()) == [f"headtransformer{i}" for i in range(z.shape[1])]
-    n_logits = {"ce": 8, "ce_head": 8, "ce_levels": 10, "coarse_only": 2}.get(method)
+    n_logits = {"ce": 8, "ce_head": 8, "ce_levels": 10, "ce_blocks": 10, "coarse_only": 2}.get(
+        method
+    )
     outputs = head.outputs(X)
     assert outputs["logits"].shape == (240, n_logits) if n_logits else "logits" not in outputs
     assert list(head.history_["epoch"]) == list(range(1, len(head.history_) + 1))

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from fgcl_utils import methods
 from fgcl_utils.losses import HierarchicalContrastiveLoss, SupConLoss, level_blocks
-from fgcl_utils.methods import METHODS
+from fgcl_utils.methods import METHODS, Method
 from fgcl_utils.settings import Settings, SettingsError
 
 THREE = Settings(levels=("species", "genus", "form"), projection_dim=16)
@@ -107,6 +107,19 @@ def test_cross_entropy_leaves_out_what_is_not_known(batch):
     nothing = methods.cross_entropy(logits, torch.full((24,), -1))
     nothing.backward()
     assert nothing == 0 and not logits.grad.any()
+
+
+def test_a_loss_of_one_s_own_is_one_more_method(batch, monkeypatch):
+    projections, labels, n_classes = batch
+
+    def loss_of(options, sizes):
+        assert sizes == n_classes
+        return lambda projections, logits, labels: options.temperature * projections.sum()
+
+    monkeypatch.setitem(METHODS, "mine", Method(None, ("temperature",), loss=loss_of))
+    loss = methods.loss_for(THREE, "mine", n_classes)
+    assert loss(projections, None, labels) == THREE.temperature * projections.sum()
+    assert replace(THREE, seed=1).identity("mine")["temperature"] == THREE.temperature
 
 
 def test_one_level_is_no_hierarchy():

@@ -6,7 +6,7 @@ import timm
 import torch
 
 from fgcl_utils.methods import embedding
-from fgcl_utils.models import ModelError, build_encoder, build_model
+from fgcl_utils.models import ModelError, build_encoder, build_model, classifier_of
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_encoders_take_the_image_size(model_name, image_size):
 @pytest.mark.parametrize(("head", "width"), [("none", 64), ("linear", 16), ("mlp", 16)])
 def test_heads(head, width):
     model = build_model(
-        model_name="vit_demo_patch8_64", image_size=64, head=head, projection_dim=16, n_classes=5
+        model_name="vit_demo_patch8_64", image_size=64, head=head, projection_dim=16, n_classes=[5]
     )
     features, projections, logits = model(torch.rand(2, 3, 64, 64))
     assert projections.shape == (2, width)
@@ -42,7 +42,7 @@ def test_heads(head, width):
 
 
 def test_without_a_head_the_embedding_is_the_encoder_s():
-    model = build_model(model_name="vit_demo_patch8_64", image_size=64, n_classes=5)
+    model = build_model(model_name="vit_demo_patch8_64", image_size=64, n_classes=[5])
     features, projections, logits = model(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, 5)
     torch.testing.assert_close(
@@ -104,3 +104,14 @@ def test_a_pickle_that_runs_code_is_refused(tmp_path):
 def test_refusals(arguments, message):
     with pytest.raises(ModelError, match=message):
         build_encoder(*arguments)
+
+
+def test_classifiers_on_blocks_read_their_own_block_only():
+    classifier = classifier_of(16, (5, 3), (12, 4))
+    projections = torch.randn(7, 16, generator=torch.Generator().manual_seed(0))
+    other = projections.clone()
+    other[:, 12:] += 1  # the second level's block
+    fine, coarse = classifier(projections).split((5, 3), dim=1)
+    fine_of_other, coarse_of_other = classifier(other).split((5, 3), dim=1)
+    assert torch.equal(fine, fine_of_other) and not torch.isclose(coarse, coarse_of_other).any()
+    assert classifier_of(16, ()) is None

@@ -142,6 +142,7 @@ _METHODS = {
     "hcl_blocks": ("HCL, blocks", Style(OKABE_ITO[3], "triangle-up", "^")),
     "ce_head": ("CE, head", Style(OKABE_ITO[5], "triangle-down", "v")),
     "ce_levels": ("CE, levels", Style(OKABE_ITO[4], "cross", "P")),
+    "ce_blocks": ("CE, blocks", Style(OKABE_ITO[6], "star", "*")),
     "coarse_only": ("coarse only", Style(GREY, "x", "X")),
 }
 

@@ -9,7 +9,7 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from fgcl_utils import methods
-from fgcl_utils.models import projection_head
+from fgcl_utils.models import classifier_of, projection_head
 from fgcl_utils.sampling import HierarchicalBatchSampler
 
 ROWS = 8192  # features that pass at once where nothing is learnt
@@ -43,8 +43,8 @@ class Network(nn.Module):
         self.head = projection_head(kind, n_features, dim, HIDDEN)
         self.width = n_features if kind == "none" else dim
         levels = methods.classified_levels(options, options.method)
-        n_logits = sum(n_classes[l] for l in levels)
-        self.classifier = nn.Linear(self.width, n_logits) if levels else None
+        dims = methods.blocks_of(options, options.method)
+        self.classifier = classifier_of(self.width, [n_classes[l] for l in levels], dims)
 
     def standardise_as(self, features):
         """Let features be shifted and scaled as these (N, F) need it; a constant is not scaled."""

@@ -74,7 +74,7 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         ``val_accuracy``, their mean, by which the epoch is chosen (for `ce` the classifier's, since
         its embedding does not change). NaN without validation rows.
     shares_ : tuple of float or None
-        hcl_blocks: what each level counts for in the embedding, see `metrics.choose_shares`.
+        Of level blocks: what each level counts for in the embedding, see `metrics.choose_shares`.
     n_features_in_ : int
     """
 
@@ -300,7 +300,8 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
                     break
         self.network_.load_state_dict(best[1])
         self.history_ = pd.DataFrame(history)
-        self.shares_ = self._choose_shares(train, val) if self.method == "hcl_blocks" else None
+        in_blocks = METHODS[self.method].in_blocks
+        self.shares_ = self._choose_shares(train, val) if in_blocks else None
 
     def _epoch_row(self, epoch, losses, step):
         loss = losses.mean().item()

@@ -148,8 +148,9 @@ class Trainer:
                 weights=settings.weights_source,
                 head=settings.head if METHODS[method].has_head else "none",
                 projection_dim=methods.projection_dim(settings, method),
-                n_classes=sum(n_classes[l] for l in classified),
-                classifies_projections=method == "ce_head",
+                n_classes=[n_classes[l] for l in classified],
+                classifies_projections=METHODS[method].classifies_head,
+                block_dims=methods.blocks_of(settings, method) if classified else None,
             )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)

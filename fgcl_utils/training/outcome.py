@@ -43,8 +43,9 @@ def _arrays(settings, method, dataset, embedded):
             if 0 in methods.classified_levels(settings, method):  # theirs come first
                 logits = parts["logits"][:, : dataset.taxonomy.n_classes[0]]
                 arrays[f"{split}_logits"] = logits
-    if method == "hcl_blocks":
-        arrays["block_dims"] = np.array(methods.block_dims(settings))
+    dims = methods.blocks_of(settings, method)
+    if dims is not None:
+        arrays["block_dims"] = np.array(dims)
     return arrays
 
 
