@@ -129,6 +129,21 @@ def test_linear_probe_takes_a_sample_of_a_large_training_split(samples, monkeypa
     np.testing.assert_array_equal(found, metrics.linear_predictions(vectors, labels[:, 1], vectors))
 
 
+def test_the_same_training_samples_are_probed_once(samples, monkeypatch):
+    vectors, labels = samples
+    asked = [vectors[:50], vectors[50:]]
+    monkeypatch.setattr(classifiers, "_probes", {})
+    first, second = (metrics.linear_predictions(vectors, labels[:, 1], some) for some in asked)
+    (probe,) = classifiers._probes.values()
+    np.testing.assert_array_equal(np.concatenate([first, second]), probe.predict(vectors))
+    metrics.linear_predictions(vectors, labels[:, 0], vectors)
+    metrics.linear_predictions(vectors + 1, labels[:, 1], vectors)
+    assert len(classifiers._probes) == 3
+    monkeypatch.setattr(classifiers, "PROBES_KEPT", 2)
+    metrics.linear_predictions(vectors + 2, labels[:, 1], vectors)
+    assert len(classifiers._probes) == 2
+
+
 def test_linear_probe_with_one_class_predicts_it(rng):
     found = metrics.linear_predictions(rng.normal(size=(5, 2)), np.full(5, 3), np.zeros((4, 2)))
     np.testing.assert_array_equal(found, [3, 3, 3, 3])

@@ -2,6 +2,7 @@
 
 import warnings
 
+import joblib
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -14,6 +15,10 @@ from fgcl_utils.metrics.centroids import known_samples
 K_NEIGHBORS = 5
 PROBE_SAMPLES = 50_000
 PROBE_STEPS = 200
+# Fitted probes by the content of their training samples: val and test ask the same one, and so do
+# all heads on one encoder.
+PROBES_KEPT = 8
+_probes = {}
 
 
 def knn_predictions(train, train_labels, test, k=K_NEIGHBORS):
@@ -70,8 +75,17 @@ def linear_predictions(train, train_labels, test, seed=0):
         train, train_labels = train[rows], train_labels[rows]
     if (train_labels == train_labels[0]).all():  # nothing to separate
         return np.full(len(test), train_labels[0])
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=PROBE_STEPS))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        probe.fit(train, train_labels)
-    return probe.predict(np.asarray(test, dtype=np.float32))
+    return _probe(train, train_labels).predict(np.asarray(test, dtype=np.float32))
+
+
+def _probe(train, train_labels):
+    key = joblib.hash((train, train_labels))
+    if key not in _probes:
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=PROBE_STEPS))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            probe.fit(train, train_labels)
+        while len(_probes) >= PROBES_KEPT:
+            del _probes[next(iter(_probes))]
+        _probes[key] = probe
+    return _probes[key]
