@@ -123,7 +123,8 @@ def test_summary_is_student_s_interval_over_seeds(root):
     for job in jobs:
         rate = values[job.method, job.settings.seed] / 100
         finish(job, genus_outliers=int(100 * rate), genus_outlier_rate=rate)
-    groups = summarise(one, jobs)["groups"]
+    summary = summarise(one, jobs)
+    groups = summary["groups"]
 
     hcl = np.array([values["hcl", seed] for seed in range(3)]) / 100
     ce = np.array([values["ce", seed] for seed in range(3)]) / 100
@@ -140,6 +141,10 @@ def test_summary_is_student_s_interval_over_seeds(root):
     change = outliers["hcl"] / outliers["ce"] - 1
     assert groups["hcl"]["change"]["test"] == pytest.approx(change)
     assert groups["ce"]["change"]["test"] == 0
+    table = summary["tables"]["test"]
+    table = pd.DataFrame(table["rows"], columns=table["columns"])
+    shown = table.set_index("runs")["change against CE"]
+    assert shown["CE"] == "" and f"{abs(100 * change):.0f} (" in shown["HCL"]
     assert groups["ce"]["vs_ce"]["species_accuracy"] == {"mean": 0, "low": 0, "high": 0}
 
 

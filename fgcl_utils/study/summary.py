@@ -1,6 +1,7 @@
 """From finished runs to what they say together."""
 
 import dataclasses
+import math
 from pathlib import Path
 
 from fgcl_utils import metrics
@@ -11,6 +12,7 @@ from fgcl_utils.settings import Settings
 from fgcl_utils.study.plan import base, slug
 
 FLOOR = "coarse_only"
+RATIOS = {"change": "change against CE", "share_of_possible": "of what is possible"}
 
 
 def summarise(spec, jobs, parameters=None):
@@ -180,22 +182,37 @@ def _table(groups, split, levels):
         if any(name in group[split] for group in measured)
     }
     counts = {f"{level}_outliers": f"{level} outliers" for level in levels[1:2]}
+    ratios = [name for name in RATIOS if any(group[name][split] for group in measured)]
     digits = 1 if several else None
     rows = [
         [
             group["label"],
             *([len(group["seeds"])] if several else []),
             *(round(group[split][name]["mean"], digits) for name in counts),
+            *(_ratio(name, group, split) for name in ratios),
             *(_percent(**group[split][name]) if name in group[split] else "" for name in shown),
         ]
         for group in measured
     ]
     photos = {"val": "Validation", "test": "Test"}[split]
     how = "mean over seeds ± half of its 95 % interval" if several else "one seed"
-    headings = ["runs", *(["seeds"] if several else []), *counts.values(), *shown.values()]
+    headings = ["runs", *(["seeds"] if several else []), *counts.values()]
+    headings += [*(RATIOS[name] for name in ratios), *shown.values()]
     return {"columns": headings, "rows": rows, "caption": f"{photos} photos, {how}."}
 
 
 def _percent(mean, low, high):
     reach = "" if low is None else f" ± {50 * (high - low):.1f}"
     return f"{100 * mean:.1f}{reach}\N{NO-BREAK SPACE}%"
+
+
+def _ratio(name, group, split):
+    """A ratio in per cent with its 95 % interval: "−68 (−74 to −60) %"; empty for CE's own."""
+    value, ends = group[name][split], group[f"{name}_interval"][split]
+    if not value:
+        return ""
+    sign = "+" if name == "change" else ""
+    bounded = all(end is not None and math.isfinite(end) for end in ends or [None])
+    reach = f" ({100 * ends[0]:{sign}.0f} to {100 * ends[1]:{sign}.0f})" if bounded else ""
+    text = f"{100 * value:{sign}.0f}{reach}\N{NO-BREAK SPACE}%"
+    return text.replace("-", "\N{MINUS SIGN}")
