@@ -110,11 +110,12 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("file", help="a profile with `encoder: frozen`")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("-p", nargs=2, action="append", default=[], dest="parameters")
     options = parser.parse_args(arguments)
     parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
     spec = read_spec(options.file)
-    jobs = plan(spec, options.seeds, parameters, list(METHODS))
+    jobs = plan(spec, options.seeds, parameters, options.methods)
     if jobs[0].settings.encoder == "trained":
         sys.exit(f"error: {options.file} trains the encoder: give a profile with encoder: frozen")
     dataset = load_dataset(jobs[0].settings)

@@ -195,7 +195,9 @@ def _table(groups, split, levels):
         for group in measured
     ]
     photos = {"val": "Validation", "test": "Test"}[split]
-    how = "mean over seeds ± half of its 95 % interval" if several else "one seed"
+    how = "one seed"
+    if several:
+        how = "mean over seeds ± half of its 95 % interval; ratios with theirs in brackets"
     headings = ["runs", *(["seeds"] if several else []), *counts.values()]
     headings += [*(RATIOS[name] for name in ratios), *shown.values()]
     return {"columns": headings, "rows": rows, "caption": f"{photos} photos, {how}."}
