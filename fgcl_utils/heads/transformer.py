@@ -56,7 +56,8 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
     noise : float
         Standard deviation of what is added to each copy, in those of the features.
     patience : int
-        Epochs without a better validation accuracy after which training ends.
+        Epochs without a better validation accuracy after which training ends. Classifiers on a
+        head want many: an untrained head is a fair embedding, which they first make worse.
     validation_fraction : float
         Share of the rows to validate with, where `fit` is given no others; 0 for none.
     temperature, ce_weight, soft_weight, normalization, level_weights, block_dims, temperatures
@@ -90,7 +91,7 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         weight_decay=0.05,
         dropout=0.2,
         noise=0.0,
-        patience=10,
+        patience=25,
         validation_fraction=0.1,
         temperature=0.1,
         ce_weight=0.0,
