@@ -82,6 +82,13 @@ def test_page_fits_a_phone(page, book, name):
 
 
 @slow
+def test_no_header_is_empty(book):
+    for page in PAGES:
+        html = (book / f"{page}.html").read_text(encoding="utf-8")
+        assert not re.search(r"<th\b[^>]*>(\s|&nbsp;|<p>\s*</p>)*</th>", html), page
+
+
+@slow
 @in_browser
 def test_dark_mode_reaches_plotly_and_goes_back(page, book):
     open_page(page, book, "executed/04_evaluation")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from fgcl_utils.files import read_json, write_json
 from fgcl_utils.settings import Settings, SettingsError
+from fgcl_utils.study import summary
 from fgcl_utils.study.__main__ import main
 from fgcl_utils.study.plan import plan, read_spec
 from fgcl_utils.study.summary import summarise
@@ -243,3 +244,26 @@ def test_a_broken_file_of_a_study_is_one_message(root, capsys):
     assert main(["odd.yaml"]) == 2
     error = capsys.readouterr().err
     assert "odd.yaml cannot be read" in error and "not tabs" in error
+
+
+def test_lines_over_shares_are_kept_by_method():
+    def row(method, share, **overrides):
+        line = [[0, 1], [0.2, 0.1], [0.6, share]]
+        lines = {"val": line, "test": line}
+        return {
+            "method": method,
+            "overrides": overrides,
+            "lines": lines,
+            "shares": [1 - share, share],
+        }
+
+    rows = [row("hcl_blocks", 0.5), row("hcl_blocks", 0.25), row("ce_blocks", 0.75)]
+    rows += [row("hcl_blocks", 0.1, temperature=1), {"method": "ce", "overrides": {}}]
+    found = summary._lines(rows)
+    assert found["chosen"] == {"hcl_blocks": [0.5, 0.25], "ce_blocks": [0.75]}
+    for split in ("val", "test"):
+        assert {m: len(lines) for m, lines in found["lines"][split].items()} == {
+            "hcl_blocks": 2,
+            "ce_blocks": 1,
+        }
+    assert summary._lines(rows[-1:]) == {}

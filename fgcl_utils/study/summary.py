@@ -146,16 +146,24 @@ def _ratios(name, ratio, measure, *groups):
 
 def _lines(rows):
     """Of level blocks with the plain settings: every seed's curve over shares, and its choice."""
-    of_blocks = [row for row in rows if "lines" in row and not row["overrides"]]
+    of_blocks = {}
+    for row in rows:
+        if "lines" in row and not row["overrides"]:
+            of_blocks.setdefault(row["method"], []).append(row)
     if not of_blocks:
         return {}
-    method = of_blocks[0]["method"]
     return {
         "lines": {
-            split: {method: [row["lines"][split] for row in of_blocks if split in row["lines"]]}
+            split: {
+                method: [row["lines"][split] for row in of_method if split in row["lines"]]
+                for method, of_method in of_blocks.items()
+            }
             for split in ("val", "test")
         },
-        "chosen": {method: [round(sum(row["shares"][1:]), 6) for row in of_blocks]},
+        "chosen": {
+            method: [round(sum(row["shares"][1:]), 6) for row in of_method]
+            for method, of_method in of_blocks.items()
+        },
     }
 
 
