@@ -12,7 +12,7 @@ from fgcl_utils.settings import Settings
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "results").glob("*.json")}
 STUDIES = {name: result for name, result in RESULTS.items() if "groups" in result}
-EVIDENCE = ["evidence", "grocery"]  # pages that report measurements
+EVIDENCE = ["evidence", "grocery", "living"]  # pages that report measurements
 
 studies = pytest.mark.parametrize("name", sorted(STUDIES))
 

@@ -189,7 +189,7 @@ def _table(groups, split, levels):
         for name, heading in columns.items()
         if any(name in group[split] for group in measured)
     }
-    counts = {f"{level}_outliers": f"{level} outliers" for level in levels[1:2]}
+    counts = {f"{level}_outliers": f"{level} outliers" for level in levels[1:]}
     ratios = [name for name in RATIOS if any(group[name][split] for group in measured)]
     digits = 1 if several else None
     rows = [
