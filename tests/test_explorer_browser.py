@@ -164,7 +164,7 @@ def assert_points_are_painted(page, class_of=lambda i: i % 3):
 
 
 def test_points_are_really_painted(ready):
-    assert_points_are_painted(ready())
+    assert_points_are_painted(ready("#hide=names"))
 
 
 def test_hover_shows_the_right_photo_soon(ready):
@@ -233,20 +233,22 @@ def test_pinned_photos_show_their_distances_and_ranks_under_each_method(ready, m
     page.wait_for_selector("#distances td")
     rows = page.eval_on_selector_all(
         "#distances tr",
-        "all => all.slice(1).map((r) => [...r.querySelectorAll('td')].map((d) => d.innerText))",
+        "all => all.slice(1).map((r) => [...r.querySelectorAll('td')]"
+        ".map((d) => [d.title, d.innerText, d.className === 'best']))",
     )
     for (i, j), cells in zip([(0, 3), (0, 1), (3, 1)], rows, strict=True):
         ranks = []
-        for cell, x in zip(cells, made[1].values(), strict=True):
+        for (shown, rank, _), x in zip(cells, made[1].values(), strict=True):
             distance = pairwise_distances(x[[i]], x, metric="cosine")[0]
             distance[i] = -1
-            shown, rank = cell.split("\n")
-            assert float(shown) == pytest.approx(distance[j], abs=0.02)
-            ranks.append(int(rank.strip("#").replace(",", "")))
+            assert float(shown.split()[2]) == pytest.approx(distance[j], abs=0.02)
+            ranks.append(int(rank.split()[0].strip("#").replace(",", "")))
             assert ranks[-1] == pytest.approx((distance < distance[j]).sum(), abs=3)
+        wanted = min(ranks) if i % 3 == j % 3 else max(ranks)
+        assert [rank == wanted for rank in ranks] == [is_best for _, _, is_best in cells]
     text = page.inner_text("#distances")
-    assert "A and B (same genus, another species)" in text
-    assert "farthest apart" in text
+    assert "A and B (same genus, another species) should be close. Closest under" in text
+    assert "should be far apart. Farthest apart on average under" in text
 
 
 # ----------------------------------------------------------------------- the methods' numbers
@@ -333,20 +335,25 @@ def test_the_legend_hides_a_genus_and_shows_it_alone(ready):
     assert call(page, "shown()") == [i for i in range(N) if i % 3 == 1]
 
 
-def test_the_lasso_takes_the_points_inside(ready, made):
-    page = ready()
+def draw_lasso(page):
+    """Around some of the first map's points; its path in the coordinates of the planes."""
     box = page.locator("#map").bounding_box()
-    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    centre = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
     turn = np.linspace(0, 2 * np.pi, 24)
-    radius = (0.2 + 0.12 * np.cos(3 * turn)) * box["height"]  # not even convex
-    way = np.stack([centre[0] + 40 + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], 1)
+    radius = (0.15 + 0.1 * np.cos(3 * turn)) * box["height"]  # not even convex
+    way = np.stack([centre[0] + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], 1)
     page.click("#lasso")
     page.mouse.move(*way[0])
     page.mouse.down()
     for spot in way[1:]:
         page.mouse.move(*spot)
     page.mouse.up()
-    path = np.array(call(page, "lassoPath"))
+    return np.array(call(page, "lassoPath"))
+
+
+def test_the_lasso_takes_the_points_inside(ready, made):
+    page = ready()
+    path = draw_lasso(page)
     inside = np.flatnonzero(Polygon(path).contains_points(made[0].planes["CE"]))
     assert len(inside) > 10
     assert call(page, "state.selection") == inside.tolist()
@@ -474,7 +481,7 @@ def legend(page):
 
 
 def test_the_third_level_colours_and_filters(ready, families):
-    page = ready(file=families[0])
+    page = ready("#hide=names", families[0])
     assert legend(page) == ["Genus0", "Genus1", "Genus2"]
     assert page.inner_text("#colours").split("\n") == ["Family", "Genus", "Species"]
     page.click("#legend button >> nth=2")  # hides Genus2, all of Family1
@@ -639,7 +646,7 @@ def test_png_export_holds_the_map(ready, tmp_path):
     page = ready("#pin=4")
     with page.expect_download() as download:
         page.click("#png")
-    assert download.value.suggested_filename == "map-CE.png"
+    assert download.value.suggested_filename == "map-CE-HCL.png"
     download.value.save_as(tmp_path / "map.png")
     picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB")).reshape(-1, 3)
     colours, counts = np.unique(picture, axis=0, return_counts=True)
@@ -791,7 +798,7 @@ def test_without_webgl_a_canvas_draws_the_same_map(page, ready):
           return /webgl/.test(kind) ? null : real.call(this, kind, ...rest);
         };
     """)
-    ready()
+    ready("#hide=names")
     assert page.get_attribute("html", "data-renderer") == "canvas"
     assert_points_are_painted(page)
     (i,) = apart(page, 1, seed=4)
@@ -804,7 +811,7 @@ def test_without_webgl_a_canvas_draws_the_same_map(page, ready):
 
 
 def test_a_context_that_the_browser_takes_away_is_made_up_for(ready):
-    page = ready()
+    page = ready("#hide=names")
     page.evaluate(
         "document.getElementById('points').getContext('webgl2')"
         ".getExtension('WEBGL_lose_context').loseContext()"

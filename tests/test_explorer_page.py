@@ -152,8 +152,11 @@ def test_the_modules_themselves_are_the_page(modules, tmp_path):
 def frames(rng, many):
     for _ in range(many):
         view = dict(zip("xyz", [*rng.uniform(-1, 1, 2), np.exp(rng.uniform(-0.6, 5))], strict=True))
-        width, height = rng.uniform(100, 2000, 2)
-        yield {"width": width, "height": height, "foot": 40, "view": view}
+        left, width, height = rng.uniform(100, 2000, 3)
+        yield {
+            **{"left": left, "width": width, "height": height, "head": 30, "foot": 40},
+            "view": view,
+        }
 
 
 @pytest.mark.browser
@@ -167,13 +170,13 @@ def test_the_screen_and_the_map_are_each_others_inverse(call):
 
 
 @pytest.mark.browser
-def test_the_whole_map_lies_in_the_frame_above_its_foot(call):
+def test_the_whole_map_lies_in_the_frame_between_head_and_foot(call):
     for frame in frames(np.random.default_rng(1), 10):
         frame["view"] = call("geometry", "m.wholeMap()")
         for corner in itertools.product((-1, 1), (-1, 1)):
             x, y = call("geometry", "m.toScreen(a[0], a[1])", [frame, corner])
-            assert 0 < x < frame["width"]
-            assert 0 < y < frame["height"] - frame["foot"]
+            assert 0 < x - frame["left"] < frame["width"]
+            assert frame["head"] < y < frame["height"] - frame["foot"]
 
 
 @pytest.mark.browser
@@ -199,6 +202,22 @@ def test_markers_shrink_with_their_number_and_grow_with_the_zoom(call):
     assert np.all(np.diff(sizes, axis=1) >= 0)
     assert np.min(sizes) > 0.9
     assert np.max(sizes) == 11
+
+
+@pytest.mark.browser
+def test_a_card_hides_nothing_around_its_point_where_there_is_room(call):
+    rng = np.random.default_rng(5)
+    size = np.array([176, 240])
+    for _ in range(30):
+        area = rng.uniform(700, 1400, 2)
+        spot = rng.uniform(0, 1, 2) * area
+        place = call(
+            "geometry",
+            "m.clearestPlace(a[0], a[1], [a[2]], 70)",
+            [size.tolist(), area.tolist(), spot.tolist()],
+        )
+        assert np.all(np.array(place) >= 0) and np.all(place + size <= area)
+        assert np.maximum(place - spot, spot - place - size).max() >= 69
 
 
 @pytest.mark.browser
@@ -237,11 +256,15 @@ KNOWN = {
     "marked": 40,
     "points": 500,
     "pins": 8,
+    "beside": 2,
+    "steps": [{"many": 1, "start": 0}, {"many": 5, "start": 2}, {"many": 1, "start": 0}],
+    "pairs": [40, 6],
 }
 PLAIN = {
     **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "marked": [], "query": ""},
     **{"chosen": -1, "pins": [], "tab": "compare", "view": {"x": 0, "y": 0, "z": 1}},
-    **{"theme": "auto", "judged": 0},
+    **{"theme": "auto", "judged": 0, "beside": 2, "steps": [0, 2, 0], "besideView": None},
+    **{"pair": None, "pairLevel": 0, "pairOrder": "", "pictures": True, "names": True},
 }
 AS_SETS = "{...a[0], hidden: new Set(a[0].hidden), marked: new Set(a[0].marked)}"
 AS_LISTS = "((view) => ({...view, hidden: [...view.hidden], marked: [...view.marked]}))"
@@ -259,6 +282,11 @@ def some_view(rng):
         **{"chosen": int(rng.integers(-1, 500)), "pins": codes(500)},
         **{"tab": str(rng.choice(KNOWN["tabs"])), "view": {"x": x, "y": y, "z": z}},
         **{"theme": str(rng.choice(["auto", "light", "dark"])), "judged": int(rng.integers(2))},
+        **{"beside": int(rng.integers(-1, 3)), "steps": [0, int(rng.integers(5)), 0]},
+        **{"besideView": [None, {"x": y, "y": x, "z": z}][rng.integers(2)]},
+        **[{"pair": None, "pairLevel": 0}, {"pair": [2, 5], "pairLevel": 1}][rng.integers(2)],
+        **{"pairOrder": str(rng.choice(["", "1", "0:2"]))},
+        **{"pictures": bool(rng.integers(2)), "names": bool(rng.integers(2))},
     }
 
 
@@ -281,6 +309,8 @@ def test_the_plain_view_needs_no_address(call):
     [
         *("", "#", "#%00%", "#v=0_0_-3", "#v=1_2", "#m=nothing&c=blue&tab=__proto__&theme=pink"),
         "#g=6.-1.x&s=40&i=500&pin=-1.500.1e9",
+        "#b=nothing&w=0.9.0&pair=1.2.6&by=0:3&bv=0_0",
+        "#w=x&pair=0.1&by=a",
     ],
 )
 def test_what_an_address_cannot_mean_is_the_plain_view(call, fragment):

@@ -73,7 +73,10 @@ def of_runs(arguments):
         settings = replace(settings, data_root=arguments.photos)
     dataset = load_dataset(settings)
     return EmbeddingExplorer.from_study(
-        {method: {"embeddings": runs.load_embeddings(folder)} for method, folder in found.items()},
+        {
+            method: {"folder": folder, "embeddings": runs.load_embeddings(folder)}
+            for method, folder in found.items()
+        },
         dataset,
         method=arguments.map or settings.map_method,
         cache_dir=cache_dir() / "maps",

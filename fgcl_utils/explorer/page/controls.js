@@ -38,6 +38,7 @@ export function buildControls() {
     select(shown());
     $("map").focus();
   };
+  for (const key of ["pictures", "names"]) $(key).onclick = () => update({ [key]: !state[key] });
   $("png").onclick = savePNG;
   $("link").onclick = copyLink;
   $("theme").onclick = nextTheme;
@@ -66,7 +67,8 @@ function buildJudged() {
 }
 
 export function showControls(change) {
-  if ("judged" in change) tellCounts();
+  if ("judged" in change || "steps" in change) tellCounts();
+  for (const key of ["pictures", "names"]) $(key).setAttribute("aria-pressed", String(state[key]));
   markRadio($("methods"), state.method);
   if ($("colours").matches("select")) $("colours").value = state.colour;
   else markRadio($("colours"), colourNames.indexOf(state.colour));

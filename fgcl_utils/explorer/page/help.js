@@ -13,6 +13,8 @@ const KEYS = [
   ["1  2  3", "method"],
   ["C", `colour by ${coloursText}`],
   ["O", "outliers of this method, or all photos"],
+  ["B", "two maps side by side, or one"],
+  ["V  M", "photos, names on the map, or not"],
   ["L", "lasso"],
   ["/", "find"],
   ["+  −  0", "zoom in, out, whole map"],
@@ -23,6 +25,7 @@ const shownKind = () => levels[legendNow().level]?.name ?? legendNow().title;
 
 export function showHelp() {
   const { count: unread, names } = meta.unreadable;
+  $("dialog").setAttribute("aria-label", "Help and keys");
   $("dialog").replaceChildren(
     el("h2", meta.title),
     el(

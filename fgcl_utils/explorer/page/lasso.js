@@ -5,7 +5,7 @@ import { $ } from "./dom.js";
 import { shown } from "./filters.js";
 import { plural } from "./format.js";
 import { inside, toMap, toScreen } from "./geometry.js";
-import { camera, positionOf } from "./map.js";
+import { paneAt, positionOf } from "./map.js";
 import { announce } from "./messages.js";
 import { drawOverlay } from "./overlay.js";
 import { repaint } from "./paint.js";
@@ -13,8 +13,8 @@ import { fillPath, strokePath } from "./pen.js";
 import { update } from "./state.js";
 import { theme } from "./theme.js";
 
-// On: the next drag draws. The path is on the map's square, and stays with its selection.
-export const lasso = { on: false, drawing: false, path: [] };
+// On: the next drag draws. The path is on the square of one map, and stays with its selection.
+export const lasso = { on: false, drawing: false, path: [], pane: null };
 
 export function select(selection) {
   update({ selection, tab: "selection" });
@@ -46,25 +46,26 @@ export function showLasso() {
 }
 
 export function beginLasso(spot) {
-  Object.assign(lasso, { drawing: true, path: [toMap(camera, spot)] });
+  const pane = paneAt(spot);
+  Object.assign(lasso, { drawing: true, pane, path: [toMap(pane, spot)] });
   hideCard();
 }
 
 export function extendLasso(spot) {
-  lasso.path.push(toMap(camera, spot));
+  lasso.path.push(toMap(lasso.pane, spot));
   drawOverlay();
 }
 
 export function finishLasso() {
   const path = lasso.path.length < 3 ? [] : lasso.path;
   Object.assign(lasso, { drawing: false, on: false, path });
-  select(shown().filter((i) => inside(positionOf(i), path)));
+  select(shown().filter((i) => inside(positionOf(i, lasso.pane), path)));
 }
 
-export function drawLasso(context) {
-  if (!lasso.path.length) return;
+export function drawLasso(context, pane) {
+  if (!lasso.path.length || lasso.pane !== pane) return;
   context.beginPath();
-  lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(camera, p)));
+  lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(pane, p)));
   context.closePath();
   fillPath(context, theme.hex.accent, 0.14);
   strokePath(context, theme.hex.accent, 2);

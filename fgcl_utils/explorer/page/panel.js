@@ -1,6 +1,7 @@
 // The side panel and its tabs.
 
 import { showCompare } from "./compare.js";
+import { showConfusions } from "./confusions.js";
 import { levels } from "./data.js";
 import { $, el } from "./dom.js";
 import { capital } from "./format.js";
@@ -13,6 +14,7 @@ import { state, update } from "./state.js";
 export const TABS = {
   compare: ["Compare", () => state.pins.length, showCompare],
   outliers: ["Outliers", () => 0, showOutliers],
+  confusions: ["Confusions", () => 0, showConfusions],
   selection: ["Selection", () => state.selection.length, showSelection],
   species: [capital(levels[0].name), () => state.marked.size, showSpecies],
 };
@@ -40,7 +42,15 @@ export function showPanel() {
   $("panel").setAttribute("aria-labelledby", `tab-${state.tab}`);
   if (focused) $(`tab-${state.tab}`).focus();
   const [, , fill] = TABS[state.tab];
-  fill($("panel"));
+  keepingFocus($("panel"), () => fill($("panel")));
+}
+
+// A panel is filled anew at each change: whoever has pressed a button in it stays there.
+function keepingFocus(panel, act) {
+  const controls = () => [...panel.querySelectorAll("button, select, input")];
+  const place = controls().indexOf(document.activeElement);
+  act();
+  if (place >= 0) controls()[place]?.focus();
 }
 
 function moveTab(event) {

@@ -51,5 +51,4 @@ function toggleSpecies(c) {
   const marked = new Set(state.marked);
   if (!marked.delete(c)) marked.add(c);
   update({ marked });
-  [...document.querySelectorAll(".species")].find((b) => b.matches(":hover"))?.focus();
 }

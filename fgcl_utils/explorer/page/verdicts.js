@@ -1,15 +1,21 @@
-// Outliers, at the level that the reader has chosen to judge them at.
+// Outliers, at the level that the reader has chosen to judge them at, and at the finest one.
 
 import { codesOf, columns, count, levels, meta, methods } from "./data.js";
 import { isNamed } from "./names.js";
 import { state } from "./state.js";
+import { mapOf } from "./steps.js";
 
-export const isOutlier = (i, m) => (columns.verdicts[state.judged].outliers[i] >> m) & 1;
+// Whose nearest class is not its own; who has no name at this level is none.
+export function isOutlier(i, m, l = state.judged) {
+  if (!columns.nearest) return Boolean((columns.outliers[i] >> mapOf(m)) & 1);
+  const own = codesOf[l][i];
+  return own < levels[l].names.length && columns.nearest[l][mapOf(m)][i] !== own;
+}
 export const judgedName = () => levels[state.judged].name;
 export const ownCode = (i) => codesOf[state.judged][i];
-export const nearestCode = (i, m) => columns.verdicts[state.judged].nearest[m][i];
-export const nearestName = (i, m) =>
-  meta.has_nearest ? levels[state.judged].names[nearestCode(i, m)] : null;
+export const nearestCode = (i, m, l = state.judged) => columns.nearest[l][mapOf(m)][i];
+export const nearestName = (i, m, l = state.judged) =>
+  columns.nearest ? levels[l].names[nearestCode(i, m, l)] : null;
 export const ruleNow = () => meta.outlier_rules[meta.judged.indexOf(state.judged)];
 
 // "outlier"; where there is a choice, of what.
@@ -17,15 +23,15 @@ export const outlierWord = () => (meta.judged.length > 1 ? `${judgedName()} outl
 
 // Of those that have a name at this level: no other can be an outlier.
 const totals = new Map();
-function totalsNow() {
-  const l = state.judged;
-  if (!totals.has(l)) {
-    totals.set(l, {
-      outliers: methods.map((_, m) => count((i) => isOutlier(i, m))),
+function totalsOf(l) {
+  const key = `${l} ${state.steps}`;
+  if (!totals.has(key)) {
+    totals.set(key, {
+      outliers: methods.map((_, m) => count((i) => isOutlier(i, m, l))),
       named: count((i) => isNamed(i, l)),
     });
   }
-  return totals.get(l);
+  return totals.get(key);
 }
-export const outlierCounts = () => totalsNow().outliers;
-export const namedCount = () => totalsNow().named;
+export const outlierCounts = (l = state.judged) => totalsOf(l).outliers;
+export const namedCount = (l = state.judged) => totalsOf(l).named;
