@@ -367,11 +367,12 @@ def test_columns_that_can_colour_the_map_come_along(points, tmp_path):
     table["split"], table["observation"] = "test", np.arange(60) // 2
     table["place"] = [f"somewhere {i}" for i in range(60)]  # too many
     table["year"] = 2000 + np.arange(60) % 12
+    table["observer"] = [f"somebody {i // 2}" for i in range(60)]
     table["wet"] = pd.array([None, True, False] * 20, dtype="boolean")
     table["height"] = np.where(np.arange(60) == 7, np.nan, np.arange(60) / 7)
     columns = further_columns(table, ["species", "genus"])
     about, found = {c["name"]: c for c, _ in columns}, {c["name"]: codes for c, codes in columns}
-    assert list(about) == ["year", "wet", "height"]
+    assert list(about) == ["year", "observer", "wet", "height"]
     assert np.take(about["year"]["values"], found["year"]).astype(int).tolist() == [*table["year"]]
     assert about["wet"]["values"] == ["False", "True"]
     assert found["wet"].tolist() == [65_535, 1, 0] * 20
@@ -644,3 +645,5 @@ def test_the_command_makes_the_page_of_anybodys_embeddings(points, tmp_path, mon
         main([str(tmp_path / "one.npy"), files[1]])
     with pytest.raises(SystemExit, match="name its table, too"):
         main(files[:1])
+    with pytest.raises(SystemExit, match="nowhere is no folder"):
+        main([*files, "--photos", "nowhere"])

@@ -77,21 +77,6 @@ def path(made, tmp_path_factory):
     return made[0].save(tmp_path_factory.mktemp("explorer") / "map.html")
 
 
-@pytest.fixture
-def ready(page, path):
-    """Open a view of the page and wait until it is drawn."""
-
-    def open_view(fragment="", file=path):
-        page.goto("about:blank")  # else another fragment alone would not load the page again
-        page.goto(f"{file.as_uri()}{fragment}")
-        page.wait_for_selector("html[data-ready=true]")
-        return page
-
-    yield open_view
-    assert page.errors == []
-    assert page.external_requests == []
-
-
 def call(page, expression, *arguments):
     return page.evaluate(f"(a) => explorer.{expression}", list(arguments))
 
@@ -374,8 +359,8 @@ def test_search_finds_species_and_enter_gathers_them(ready):
 
 
 def test_marking_a_species_dims_the_others(ready):
-    page = ready("#tab=species")
-    page.click(".species >> nth=0")
+    page = ready("#tab=only")
+    page.click(".value >> nth=0")
     assert call(page, "shown()") == [i for i in range(N) if i % 3 == 0 and i // 3 % 4 == 0]
 
 
@@ -559,10 +544,10 @@ def test_one_level_has_no_coarser_classes_and_the_page_works(page, ready, tmp_pa
     for m, x in enumerate(embeddings.values()):
         expected = np.flatnonzero(metrics.nearest_centroid_outliers(x, codes, x, codes))
         assert call(page, "outliers(a[0])", m) == expected.tolist()
-    for tab in ("outliers", "selection", "species", "compare"):
+    for tab in ("outliers", "selection", "only", "compare"):
         page.click(f"#tab-{tab}")
-    page.click("#tab-species")
-    page.click(".species >> nth=1")
+    page.click("#tab-only")
+    page.click(".value >> nth=1")
     assert call(page, "shown()") == np.flatnonzero(codes == 1).tolist()
     page.keyboard.press("c")
     assert call(page, "state.colour") == "genus"
@@ -588,7 +573,7 @@ def test_photos_known_to_a_coarser_level_only_are_shown_as_not_named(page, ready
     page.click("#legend button >> nth=3")
     page.fill("#search", "species not named")
     assert call(page, "shown()") == [i for i in range(N) if i % 5 == 0 or i == 9]
-    for tab in ("outliers", "selection", "species"):
+    for tab in ("outliers", "selection", "only"):
         page.click(f"#tab-{tab}")
 
 
@@ -744,7 +729,7 @@ def test_hostile_names_are_shown_as_the_text_they_are(page, ready, tmp_path):
         assert name in page.inner_text("#legend")
         assert name in page.inner_text(f'.pin[data-point="{i}"]')
         hover(page, apart(page, 30)[i])
-    for tab in ("outliers", "selection", "species"):
+    for tab in ("outliers", "selection", "only"):
         page.click(f"#tab-{tab}")
     assert HOSTILE[0] in page.inner_text("#panel")
     page.fill("#search", "<img")

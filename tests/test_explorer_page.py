@@ -141,9 +141,9 @@ def test_the_modules_themselves_are_the_page(modules, tmp_path):
     text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     text = text.replace("</body>", '<script type="module" src="/start.js"></script></body>')
     modules.route(f"{ADDRESS}/map.html", lambda route: route.fulfill(body=text))
-    modules.goto(f"{ADDRESS}/map.html#pin=1.2&i=1&tab=species")
+    modules.goto(f"{ADDRESS}/map.html#pin=1.2&i=1&tab=only")
     modules.wait_for_selector("html[data-ready=true]")
-    for tab in ("compare", "outliers", "selection", "species"):
+    for tab in ("compare", "outliers", "selection", "only"):
         modules.click(f"#tab-{tab}")
     modules.wait_for_selector(".strip .tile")
     assert modules.evaluate("explorer.drawn") == 240
@@ -235,6 +235,18 @@ def test_inside_is_matplotlibs_even_without_convexity(call):
 
 
 @pytest.mark.browser
+def test_contours_lie_where_the_grid_has_the_value(call):
+    y, x = np.mgrid[:40, :40]
+    distance = np.hypot(x - 18.3, y - 21.1)
+    for radius in (3, 9.5, 15):
+        lines = call("contours", "m.contours(a[0], 40, a[1])", [distance.ravel().tolist(), radius])
+        ends = np.array(lines).reshape(-1, 2)
+        np.testing.assert_allclose(np.hypot(*(ends - [18.3, 21.1]).T), radius, atol=0.05)
+        length = np.hypot(*np.diff(np.array(lines).reshape(-1, 2, 2), axis=1)[:, 0].T).sum()
+        assert length == pytest.approx(2 * np.pi * radius, rel=0.02)
+
+
+@pytest.mark.browser
 def test_no_point_is_inside_nothing(call):
     assert call("geometry", "[[], [[0, 0]]].map((path) => m.inside([0, 0], path))") == [False] * 2
 
@@ -253,7 +265,7 @@ KNOWN = {
     "filters": ["all", "out:0", "mended:0:2", "every"],
     "tabs": ["compare", "outliers"],
     "hidden": 6,
-    "marked": 40,
+    "columns": {"species": 40, "a & b": 3},
     "points": 500,
     "pins": 8,
     "beside": 2,
@@ -261,13 +273,16 @@ KNOWN = {
     "pairs": [40, 6],
 }
 PLAIN = {
-    **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "marked": [], "query": ""},
+    **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "only": {}, "query": ""},
     **{"chosen": -1, "pins": [], "tab": "compare", "view": {"x": 0, "y": 0, "z": 1}},
     **{"theme": "auto", "judged": 0, "beside": 2, "steps": [0, 2, 0], "besideView": None},
     **{"pair": None, "pairLevel": 0, "pairOrder": "", "pictures": True, "names": True},
 }
-AS_SETS = "{...a[0], hidden: new Set(a[0].hidden), marked: new Set(a[0].marked)}"
-AS_LISTS = "((view) => ({...view, hidden: [...view.hidden], marked: [...view.marked]}))"
+# Sets cannot leave the page, so views come and go with lists.
+EACH = "Object.fromEntries(Object.entries(v.only).map(([k, some]) => [k, {}]))"
+CHANGED = "((v) => ({{...v, hidden: {}, only: {}}}))"
+AS_SETS = CHANGED.format("new Set(v.hidden)", EACH.format("new Set(some)")) + "(a[0])"
+AS_LISTS = CHANGED.format("[...v.hidden]", EACH.format("[...some]"))
 
 
 def some_view(rng):
@@ -277,7 +292,8 @@ def some_view(rng):
     x, y, z = (float(f"{v:.3g}") for v in [*rng.normal(size=2), np.exp(rng.normal())])
     return {
         **{"method": int(rng.integers(3)), "colour": str(rng.choice(KNOWN["colours"]))},
-        **{"filter": str(rng.choice(KNOWN["filters"])), "hidden": codes(6), "marked": codes(40)},
+        **{"filter": str(rng.choice(KNOWN["filters"])), "hidden": codes(6)},
+        **{"only": {k: some for k, size in KNOWN["columns"].items() if (some := codes(size))}},
         **{"query": str(rng.choice(["", "Mycena sp. 07", "a&b=c#d", "+ %", "ünï"]))},
         **{"chosen": int(rng.integers(-1, 500)), "pins": codes(500)},
         **{"tab": str(rng.choice(KNOWN["tabs"])), "view": {"x": x, "y": y, "z": z}},

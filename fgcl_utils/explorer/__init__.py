@@ -56,8 +56,8 @@ class EmbeddingExplorer:
         Names of the nested label levels, finest first, 1 to 8. Outliers are judged at every level
         above the finest, the second one at first; with one level, at this one.
     columns : sequence of str, optional
-        Further columns of the table to colour by, see `columns.further_columns`; by default the
-        first six that can be. Their values are in the page: () leaves them out.
+        Further columns of the table to colour and filter by, see `columns.further_columns`; by
+        default all that can be. Their values are in the page: () leaves them out.
     photos : callable, optional
         ``photos(i, size)`` returns point i as a PIL image whose shorter side is about `size`;
         `ImageDataset.photo` is one, given the rows. Default: the files ``data_root / image``.

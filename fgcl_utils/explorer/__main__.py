@@ -86,6 +86,8 @@ def of_runs(arguments):
 
 def of_files(arguments):
     """The explorer of the embeddings in a file, labelled by a table."""
+    if arguments.photos and not Path(arguments.photos).is_dir():
+        raise ValueError(f"--photos {arguments.photos} is no folder; give the photos' own")
     embeddings, table = read_rows(arguments.source, arguments.table)
     return EmbeddingExplorer(
         embeddings,

@@ -4,12 +4,13 @@ import { legendNow } from "./colours.js";
 import { levels } from "./data.js";
 import { $, el } from "./dom.js";
 import { filterNow, shown } from "./filters.js";
+import { onlyWords } from "./only.js";
 import { state, update } from "./state.js";
 
 const NONE = {
   filter: () => "all",
   query: () => "",
-  marked: () => new Set(),
+  only: () => ({}),
   hidden: () => new Set(),
   pair: () => null,
 };
@@ -17,21 +18,24 @@ const NONE = {
 export const unfiltered = () =>
   Object.fromEntries(Object.entries(NONE).map(([key, none]) => [key, none()]));
 
-// Words for each that is active.
+// [words, what ends it] for each that is active.
 function activeFilters() {
-  const { filter, query, marked, hidden, pair, pairLevel } = state;
-  const words = {
-    filter: filter === "all" ? "" : filterNow().words(),
-    query: query.trim() && `“${query.trim()}”`,
-    marked: fewNames(marked, levels[0].names),
-    hidden: hidden.size ? `without ${fewNames(hidden, legendNow().names)}` : "",
-    pair: pair ? fewNames(new Set(pair), levels[pairLevel].names) : "",
-  };
-  return Object.entries(words).filter(([, said]) => said);
+  const { filter, query, only, hidden, pair, pairLevel } = state;
+  const without = (name) =>
+    Object.fromEntries(Object.entries(only).filter(([key]) => key !== name));
+  return [
+    [filter !== "all" && filterNow().words(), "filter"],
+    [query.trim() && `“${query.trim()}”`, "query"],
+    ...Object.entries(only).map(([name, some]) => [onlyWords(name, some), { only: without(name) }]),
+    [hidden.size && `without ${fewNames([...hidden], legendNow().names)}`, "hidden"],
+    [pair && fewNames(pair, levels[pairLevel].names), "pair"],
+  ]
+    .filter(([words]) => words)
+    .map(([words, ends]) => [words, typeof ends === "string" ? { [ends]: NONE[ends]() } : ends]);
 }
 
 const fewNames = (codes, names) =>
-  codes.size > 2 ? `${codes.size} classes` : [...codes].map((c) => names[c]).join(", ");
+  codes.length > 2 ? `${codes.length} classes` : codes.map((c) => names[c]).join(", ");
 
 export function showActive() {
   const active = activeFilters();
@@ -42,12 +46,11 @@ export function showActive() {
   $("nothing").replaceChildren(...(nothing ? ["No photo matches. ", reset()] : []));
 }
 
-function filterChip([key, said]) {
-  const end = () => update({ [key]: NONE[key]() });
+function filterChip([words, change]) {
   return el(
     "button.active",
-    { onclick: end, "aria-label": `${said}: show the others, too` },
-    el("span", said),
+    { onclick: () => update(change), "aria-label": `${words}: show the others, too` },
+    el("span", words),
     el("span", { "aria-hidden": "true" }, "×"),
   );
 }

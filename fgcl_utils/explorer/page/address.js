@@ -22,7 +22,9 @@ const possible = {
   filters: FILTERS.map(({ key }) => key),
   tabs: Object.keys(TABS),
   hidden: Math.max(...COLOURINGS.map(({ legend }) => legend.names.length)),
-  marked: levels[0].names.length,
+  columns: Object.fromEntries(
+    COLOURINGS.map(({ name, classes }) => [name, classes?.names.length ?? Infinity]),
+  ),
   points: n,
   pins: MOST_PINS,
 };

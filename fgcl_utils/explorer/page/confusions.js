@@ -148,6 +148,10 @@ function gallery(own, other) {
     "section",
     el("h3", levels[l].names[own]),
     el("p.soft", words),
-    ...tiles(members.map(({ i }) => i), label, 12),
+    ...tiles(
+      members.map(({ i }) => i),
+      label,
+      12,
+    ),
   );
 }

@@ -1,11 +1,35 @@
-// Marching squares: the lines on which a grid of numbers, `side` by `side`, has a value, as segments
-// [x, y, x, y] in cells.
+// Marching squares: the lines on which a grid of numbers, `side` by `side`, has a value, as
+// segments [x, y, x, y] in cells.
 
 // Which edges of a cell a line joins, by which of its corners lie above: 0 to 3 are the edges
 // between the corners (0, 0), (1, 0), (1, 1), (0, 1) and the next.
 const JOINED = [
-  ...[[], [[3, 0]], [[0, 1]], [[3, 1]], [[1, 2]], [[3, 0], [1, 2]], [[0, 2]], [[3, 2]]],
-  ...[[[2, 3]], [[2, 0]], [[0, 1], [2, 3]], [[2, 1]], [[1, 3]], [[1, 0]], [[0, 3]], []],
+  ...[
+    [],
+    [[3, 0]],
+    [[0, 1]],
+    [[3, 1]],
+    [[1, 2]],
+    [
+      [3, 0],
+      [1, 2],
+    ],
+    [[0, 2]],
+    [[3, 2]],
+  ],
+  ...[
+    [[2, 3]],
+    [[2, 0]],
+    [
+      [0, 1],
+      [2, 3],
+    ],
+    [[2, 1]],
+    [[1, 3]],
+    [[1, 0]],
+    [[0, 3]],
+    [],
+  ],
 ];
 const CORNERS = [
   [0, 0],

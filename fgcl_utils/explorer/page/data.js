@@ -4,8 +4,8 @@
 import { $ } from "./dom.js";
 
 export const meta = JSON.parse($("meta").textContent);
-// [{name, maps, steps, start}]: places in meta.maps, which has {dimensions, centre, half, …}, with a
-// label for each, and the one that opens. Most have one map.
+// [{name, maps, steps, start}]: places in meta.maps, which has {dimensions, centre, half, …}, with
+// a label for each, and the one that opens. Most have one map.
 export const methods = meta.methods;
 export const levels = meta.levels; // of the labels, finest first: [{name, plural, names}]
 export const coarsest = levels.length - 1;

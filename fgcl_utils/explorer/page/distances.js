@@ -32,9 +32,9 @@ export async function showDistances(board, pins) {
     el(
       "p.soft",
       `# is the second photo's place among the first one's ${grouped(n - 1)} neighbours in the ` +
-        "original space, with the cosine distance on pointing at it. Marked is the better method: " +
-        "relatives should be close, strangers far. Ranks compare methods; distances do not, since " +
-        `each has a scale of its own. ${SIGNS}.`,
+        "original space; point at it for the cosine distance. Marked is the better method: " +
+        "relatives should be close, strangers far. Distances have a scale of their own under " +
+        `each method, so that ranks compare better. ${SIGNS}.`,
     ),
   );
 }

@@ -1,5 +1,5 @@
-// What the original space says of a point: its neighbours and its vector, for each map. And the name
-// of its photo, which comes with them.
+// What the original space says of a point: its neighbours and its vector, for each map. And the
+// name of its photo, which comes with them.
 
 import { meta, n } from "./data.js";
 import { record } from "./shards.js";

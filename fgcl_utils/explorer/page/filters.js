@@ -1,6 +1,6 @@
 // Which points are shown.
 
-import { legendNow } from "./colours.js";
+import { colouringOf, legendNow } from "./colours.js";
 import { coarsest, codesOf, columns, count, levels, meta, methods, n } from "./data.js";
 import { isNamed, unnamed } from "./names.js";
 import { state } from "./state.js";
@@ -16,7 +16,7 @@ export const methodPairs = methods
   .filter(([from, to]) => from !== to);
 
 // Words and sizes follow the level at which outliers are judged; the finest level has its own.
-const outlierFilters = [
+export const outlierFilters = [
   ...methods.map((_, m) => ({
     key: `out:${m}`,
     words: () => `${outlierWord()}s under ${methodName(m)}`,
@@ -35,7 +35,7 @@ const outlierFilters = [
 ].slice(0, methods.length > 1 ? undefined : -1);
 
 const finestName = levels[0].name;
-const wrongFilters = [
+const ifWrong = [
   ...methods.map((_, m) => ({
     key: `wrong:${m}`,
     words: () => `wrong ${finestName} under ${methodName(m)}`,
@@ -48,11 +48,11 @@ const wrongFilters = [
   })),
 ];
 
-export const FILTERS = [
-  { key: "all", words: () => "photos", test: () => true },
-  ...outlierFilters,
-  ...(meta.has_nearest && coarsest ? wrongFilters : []),
-];
+// With one level they would be the same.
+export const wrongFilters = meta.has_nearest && coarsest ? ifWrong : [];
+
+const noFilter = { key: "all", words: () => "photos", test: () => true };
+export const FILTERS = [noFilter, ...outlierFilters, ...wrongFilters];
 
 const filterSizes = new Map();
 export function sizeOf({ key, test }) {
@@ -63,12 +63,18 @@ export function sizeOf({ key, test }) {
 
 export const filterNow = () => FILTERS.find(({ key }) => key === state.filter) ?? FILTERS[0];
 
+const withinOf = ({ classes, valueOf }, some) =>
+  classes
+    ? (i) => some.has(classes.codes[i])
+    : (i) => valueOf(i) >= some[0] && valueOf(i) <= some[1];
+
 export const filtering = { version: 0 }; // for what is worked out of the points that are shown
 
 export function refilter() {
   filtering.version++;
   const { test } = filterNow();
-  const { hidden, marked } = state;
+  const { hidden, only } = state;
+  const wanted = Object.entries(only).map(([name, some]) => withinOf(colouringOf(name), some));
   const words = state.query.trim().toLowerCase();
   const nameIn = (path, l) => levels[l].names[path[l]] ?? unnamed(l);
   const found = meta.paths.map((path) =>
@@ -80,7 +86,7 @@ export function refilter() {
     const passes =
       test(i) &&
       found[columns.labels[i]] &&
-      (!marked.size || marked.has(codesOf[0][i])) &&
+      wanted.every((within) => within(i)) &&
       (!pair || pair.includes(codesOf[pairLevel][i]));
     visibility[i] = hidden.has(codes[i]) ? 0 : passes ? 2 : 1;
   }

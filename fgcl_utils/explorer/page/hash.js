@@ -1,10 +1,10 @@
 // A view as the fragment of the page's address, and back. What is as it was at first is left out.
 //
 // `known` has what there is: lists of methods, colours, filters, tabs and levels that are judged,
-// each beginning with the one at first; the numbers of points, of codes that may be hidden or marked,
-// of classes of each level whose pairs are compared, and of pins at most; the second map's method at
-// first, and how many steps each method has, with the first of them. Methods and levels are told by
-// their place among these.
+// each beginning with the one at first; the numbers of points, of codes that may be hidden, of
+// classes of each level whose pairs are compared, of values of each column (∞ for numbers), and of
+// pins at most; the second map's method at first, and how many steps each method has, with the
+// first of them. Methods and levels are told by their place among these.
 
 import { MOST_ZOOM, wholeMap } from "./geometry.js";
 
@@ -25,7 +25,6 @@ export function encode(now, known) {
     o: unlessFirst(known.judged[now.judged], known.judged),
     f: unlessFirst(now.filter, known.filters),
     g: [...now.hidden].join("."),
-    s: [...now.marked].join("."),
     q: now.query,
     i: now.chosen >= 0 ? now.chosen : "",
     pin: now.pins.join("."),
@@ -37,6 +36,9 @@ export function encode(now, known) {
     hide: HIDABLE.filter((key) => !now[key]).join("."),
     theme: unlessFirst(now.theme, THEMES),
   };
+  for (const [name, wanted] of Object.entries(now.only)) {
+    fields[`only.${name}`] = wanted instanceof Set ? [...wanted].join(".") : wanted.join("_");
+  }
   const parts = Object.entries(fields).filter(([, value]) => value !== "");
   return parts.length ? `#${new URLSearchParams(parts)}` : "";
 }
@@ -68,7 +70,7 @@ export function decode(fragment, known) {
     judged: known.judged.indexOf(among("o", known.judged)),
     filter: among("f", known.filters),
     hidden: new Set(codes("g", known.hidden)),
-    marked: new Set(codes("s", known.marked)),
+    only: onlyIn(fields, known.columns),
     query: fields.get("q") ?? "",
     chosen: codes("i", known.points)[0] ?? -1,
     pins: [...new Set(codes("pin", known.points))].slice(0, known.pins),
@@ -90,4 +92,20 @@ function pairIn([level, ...codes], sizes) {
 function orderIn(text, many) {
   const order = text.split(":").map(Number);
   return text && order.every((m) => Number.isInteger(m) && m >= 0 && m < many) ? text : "";
+}
+
+// A set of codes, or two numbers in order, for each column that there is.
+function onlyIn(fields, sizes) {
+  const only = {};
+  for (const [name, size] of Object.entries(sizes)) {
+    const text = fields.get(`only.${name}`);
+    if (!text) continue;
+    const parts = text.split(size === Infinity ? "_" : ".").map(Number);
+    const sound =
+      size === Infinity
+        ? parts.length === 2 && parts[0] <= parts[1]
+        : parts.every((code) => Number.isInteger(code) && code >= 0 && code < size);
+    if (sound) only[name] = size === Infinity ? parts : new Set(parts);
+  }
+  return only;
 }

@@ -112,15 +112,17 @@ export function followSize() {
   new ResizeObserver(measure).observe($("map"));
 }
 
-function measure() {
+export function measure() {
   const { width, height } = $("map").getBoundingClientRect();
   Object.assign(camera, { width: Math.max(80, width), height: Math.max(80, height) });
+  const high = [...$("panes").querySelectorAll(".head")].map(({ offsetHeight }) => offsetHeight);
+  Object.assign(camera, { head: Math.max(...high), foot: $("zoom").offsetHeight + 8 });
   camera.pixel = Math.min(window.devicePixelRatio || 1, 2);
   divide();
   repaint();
 }
 
-export function divide() {
+function divide() {
   const width = camera.width / panesNow().length;
   for (const pane of panesNow()) Object.assign(pane, { left: pane.place * width, width });
 }

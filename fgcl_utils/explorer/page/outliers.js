@@ -42,7 +42,12 @@ export function showOutliers(panel) {
     el("h2", `${capital(judgedName())} outliers`),
     el("p.soft", ruleNow()),
     el("div", ...methods.map(bar)),
-    el("div.row", el("h2", { id: "listed" }, `${list.length} ${subject}`), filtered ? all : null, csv),
+    el(
+      "div.row",
+      el("h2", { id: "listed" }, `${list.length} ${subject}`),
+      filtered ? all : null,
+      csv,
+    ),
     ...tiles(list, label),
   );
 }

@@ -2,12 +2,10 @@
 
 import { showCompare } from "./compare.js";
 import { showConfusions } from "./confusions.js";
-import { levels } from "./data.js";
 import { $, el } from "./dom.js";
-import { capital } from "./format.js";
+import { showOnly } from "./only.js";
 import { showOutliers } from "./outliers.js";
 import { showSelection } from "./selection.js";
-import { showSpecies } from "./species.js";
 import { state, update } from "./state.js";
 
 // Label, a number to show beside it, and what fills the panel. The first opens with the page.
@@ -16,7 +14,7 @@ export const TABS = {
   outliers: ["Outliers", () => 0, showOutliers],
   confusions: ["Confusions", () => 0, showConfusions],
   selection: ["Selection", () => state.selection.length, showSelection],
-  species: [capital(levels[0].name), () => state.marked.size, showSpecies],
+  only: ["Filter", () => Object.keys(state.only).length, showOnly],
 };
 
 export function showPanel() {

@@ -4,7 +4,7 @@
 import { levels, methods } from "./data.js";
 import { $, el } from "./dom.js";
 import { percent, plural } from "./format.js";
-import { camera, panesNow } from "./map.js";
+import { measure, panesNow } from "./map.js";
 import { state, update, viewChanged } from "./state.js";
 import { hasSlider, stepLabel, stepTo } from "./steps.js";
 import { namedCount, outlierCounts, outlierWord } from "./verdicts.js";
@@ -69,7 +69,7 @@ export function showPanes() {
   $("together").hidden = !two;
   $("together").setAttribute("aria-pressed", String(!state.besideView));
   heads.forEach((head, place) => showHead(head, shownPanes[place], two));
-  camera.head = Math.max(...heads.map(({ head }) => head.offsetHeight));
+  measure();
 }
 
 function showHead({ head, name, slider, label, figures }, pane, two) {

@@ -1,5 +1,5 @@
-// Photos on the map, where few enough points are in view: zoomed in, or few in all. Those that would
-// cover another stay points.
+// Photos on the map, where few enough points are in view: zoomed in, or few in all. Those that
+// would cover another stay points.
 
 import { colourOf } from "./colours.js";
 import { n } from "./data.js";

@@ -46,7 +46,10 @@ const knownMiddles = new Map();
 function middles(map, l) {
   const key = `${map} ${l}`;
   if (knownMiddles.get(key)?.version !== filtering.version) {
-    knownMiddles.set(key, { version: filtering.version, places: medians(columns.positions[map], l) });
+    knownMiddles.set(key, {
+      version: filtering.version,
+      places: medians(columns.positions[map], l),
+    });
   }
   return knownMiddles.get(key).places;
 }

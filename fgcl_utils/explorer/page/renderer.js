@@ -35,7 +35,7 @@ export const drawPoints = () => renderer.draw();
 
 const STYLING = new Set([
   ...["method", "beside", "steps", "colour", "judged"],
-  ...["filter", "hidden", "marked", "query", "pair"],
+  ...["filter", "hidden", "only", "query", "pair"],
 ]);
 export function restylePoints(change) {
   if (!Object.keys(change).some((key) => STYLING.has(key))) return;

@@ -40,7 +40,16 @@ onChange(noteChange, showControls, showPanes, showLegend, showActive, showLasso)
 onChange(showReading, showNeighbours, showPanel);
 onView(repaint, saveSoon);
 onPaint(drawPoints, drawOverlay);
-onOverlay(drawDensity, drawPictures, drawPlaces, drawNeighbours, drawHovered, drawChosen, drawPins, drawLasso); // the last on top
+onOverlay(
+  drawDensity,
+  drawPictures,
+  drawPlaces,
+  drawNeighbours,
+  drawHovered,
+  drawChosen,
+  drawPins,
+  drawLasso,
+); // the last on top
 
 buildControls();
 buildPanes();

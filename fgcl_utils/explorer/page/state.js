@@ -12,7 +12,7 @@ export const state = {
   judged: meta.judged[0], // the level whose outliers are ringed
   filter: "all", // all | every | out:m | mended:a:b
   hidden: new Set(), // codes switched off in the legend
-  marked: new Set(), // codes at the finest level; if any, the others are dimmed
+  only: {}, // column → a set of codes, or [from, to]: photos that are not within are dimmed
   query: "",
   chosen: -1,
   pins: [],
@@ -21,6 +21,7 @@ export const state = {
   pairOrder: "", // of such pairs: m | a:b, "" as the maps show
   selection: [], // from the lasso or the search
   tab: "compare",
+  column: levels[0].name, // that the filters' tab is about
   view: wholeMap(),
   besideView: null, // the second map's own; null: both have the first's
   pictures: true, // photos on the map where there is room

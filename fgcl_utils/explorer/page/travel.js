@@ -3,7 +3,7 @@
 import { hideCard } from "./card.js";
 import { n } from "./data.js";
 import { eased } from "./geometry.js";
-import { divide, panesNow } from "./map.js";
+import { panesNow } from "./map.js";
 import { repaint } from "./paint.js";
 import { update } from "./state.js";
 import { mapOf } from "./steps.js";
@@ -12,8 +12,7 @@ const journeys = [0, 0]; // each pane's latest one; those before it end where th
 
 export const switchMethod = (method) => update({ method });
 
-export function travel(change, before) {
-  if ("beside" in change) divide();
+export function travel(_, before) {
   for (const pane of panesNow()) {
     const left = pane.place ? before.beside : before.method;
     if (left < 0) arrive(pane);

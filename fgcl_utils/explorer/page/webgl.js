@@ -127,7 +127,8 @@ export class WebGLPoints {
       colours.set(tints[codes[i]], 4 * i);
       looks[2 * i] = symbolOf(legend.codes[i]);
       looks[2 * i + 1] = visibility[i];
-      for (const { place, method } of shownPanes) if (ringed(i, method)) looks[2 * i + 1] += 4 << place;
+      for (const { place, method } of shownPanes)
+        if (ringed(i, method)) looks[2 * i + 1] += 4 << place;
     }
     for (const [buffer, data] of [
       [this.colours, colours],
