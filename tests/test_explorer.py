@@ -588,6 +588,8 @@ def test_level_blocks_have_a_slider_whose_steps_are_the_runs_at_these_shares(tmp
     assert blocks["maps"] == [2, 1, 3, 4, 5]
     assert blocks["steps"][blocks["start"]] == "species 90 %, genus 10 %"
     assert len(meta["maps"]) == 6
+    main([str(folder), "--no-sliders", "--out", str(tmp_path / "plain.html")])
+    assert len(json.loads(block(tmp_path / "plain.html", "meta"))["maps"]) == 2
     k = meta["neighbours"]
     found = records(block(folder / "explorer.html", "facts-0"))
     for finest, at in zip((1.0, 0.9, 0.5, 0.25, 0.0), blocks["maps"], strict=True):

@@ -190,7 +190,7 @@ class EmbeddingExplorer:
         ]
 
     @classmethod
-    def from_study(cls, study, dataset, **options):
+    def from_study(cls, study, dataset, *, sliders=True, **options):
         """The test split of finished runs, with centroids from their training split.
 
         Methods are named as in the figures, levels as in the data set.
@@ -198,10 +198,13 @@ class EmbeddingExplorer:
         Parameters
         ----------
         study : dict of str to dict
-            Method → finished run with its ``embeddings``, as `runs.load_study` returns it; with its
-        ``folder``, level blocks have a slider for what each level counts for.
+            Method → finished run with its ``embeddings``, as `runs.load_study` returns it.
         dataset : ImageDataset
             What they were trained on.
+        sliders : bool
+            Whether level blocks get a slider for what each level counts for. It takes the run's
+            ``folder``, and four more maps. Not where `options` give the methods' maps, outliers or
+            neighbours.
         **options
             Further parameters of the class, such as `title`.
         """
@@ -209,7 +212,8 @@ class EmbeddingExplorer:
 
         arrays = {METHOD_NAMES.get(m, m): run["embeddings"] for m, run in study.items()}
         steps = {}
-        for method, run in study.items():
+        sliders = sliders and not {"planes", "outliers", "neighbours"} & options.keys()
+        for method, run in study.items() if sliders else ():
             name = METHOD_NAMES.get(method, method)
             for label, at_shares in steps_of(run, dataset.levels).items():
                 step = name if at_shares is None else f"{name}, {label}"

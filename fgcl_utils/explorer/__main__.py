@@ -36,6 +36,9 @@ def main(argv=None):
     parser.add_argument(
         "--levels", nargs="+", help="of the table, finest first (default species genus)"
     )
+    parser.add_argument(
+        "--no-sliders", action="store_true", help="spare level blocks their four further maps"
+    )
     parser.add_argument("--out", type=Path, help="default: explorer.html beside the source")
     arguments = parser.parse_args(argv)
     try:
@@ -78,6 +81,7 @@ def of_runs(arguments):
             for method, folder in found.items()
         },
         dataset,
+        sliders=not arguments.no_sliders,
         method=arguments.map or settings.map_method,
         cache_dir=cache_dir() / "maps",
         title=f"{arguments.source.resolve().name}: test photos of {dataset.name}",

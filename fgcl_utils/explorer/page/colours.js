@@ -59,7 +59,8 @@ const STEPS = 64; // of a ramp
 function byCategory({ name, values }, given) {
   const names = [...values, "not given"];
   const codes = given.map((c) => Math.min(c, values.length));
-  const colours = [...values.map((_, c) => classColour(c)), NO_CLASS];
+  const colourAt = values.length > PAIRS ? distantColour : classColour;
+  const colours = [...values.map((_, c) => colourAt(c)), NO_CLASS];
   const legend = { title: name, names, codes, colours };
   return { name, classes: legend, codes, colours, legend, textOf: (i) => names[codes[i]] };
 }

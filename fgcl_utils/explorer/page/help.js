@@ -32,7 +32,8 @@ export function showHelp() {
       "p",
       "Each point is a photo, placed so that photos which the network finds similar lie close. " +
         `${legendNow().ramp ? "Colour tells" : "Shape and colour tell"} the ${shownKind()}; a ring ` +
-        "marks an outlier. Switch the method and every point travels to its new place.",
+        "marks an outlier. Switch the method and every point travels to its new place; two maps " +
+        "show two methods at once.",
     ),
     el(
       "div.keys",

@@ -5,13 +5,15 @@ import { $ } from "./dom.js";
 import { shown } from "./filters.js";
 import { plural } from "./format.js";
 import { inside, toMap, toScreen } from "./geometry.js";
-import { paneAt, positionOf } from "./map.js";
+import { paneAt, positionOf, screenOf } from "./map.js";
 import { announce } from "./messages.js";
 import { drawOverlay } from "./overlay.js";
 import { repaint } from "./paint.js";
-import { fillPath, strokePath } from "./pen.js";
-import { update } from "./state.js";
+import { fillPath, strokePath, traceCircle } from "./pen.js";
+import { state, update } from "./state.js";
 import { theme } from "./theme.js";
+
+const MOST_DRAWN = 3000; // selected points
 
 // On: the next drag draws. The path is on the square of one map, and stays with its selection.
 export const lasso = { on: false, drawing: false, path: [], pane: null };
@@ -62,7 +64,17 @@ export function finishLasso() {
   select(shown().filter((i) => inside(positionOf(i, lasso.pane), path)));
 }
 
-export function drawLasso(context, pane) {
+// The selected points on every map, with the path on the one where it was drawn.
+export function drawSelection(context, pane) {
+  context.beginPath();
+  for (const i of state.selection.slice(0, MOST_DRAWN)) {
+    traceCircle(context, ...screenOf(i, pane), pane.radius + 2);
+  }
+  strokePath(context, theme.hex.accent, 1.6);
+  drawPath(context, pane);
+}
+
+function drawPath(context, pane) {
   if (!lasso.path.length || lasso.pane !== pane) return;
   context.beginPath();
   lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(pane, p)));

@@ -2,12 +2,14 @@
 // would cover another stay points.
 
 import { colourOf } from "./colours.js";
-import { n } from "./data.js";
+import { columns, n } from "./data.js";
 import { ringed, visibility } from "./filters.js";
+import { toMap } from "./geometry.js";
 import { screenOf } from "./map.js";
 import { repaint } from "./paint.js";
 import { photoURL } from "./shards.js";
 import { state } from "./state.js";
+import { mapOf } from "./steps.js";
 import { theme } from "./theme.js";
 
 const MOST = 160; // points in view, from which on there are no photos
@@ -26,7 +28,8 @@ export function drawPictures(context, pane) {
   if (!side) return;
   pane.reach = side / 2;
   const placed = [];
-  for (const { i, x, y } of inView) {
+  for (const i of inView) {
+    const [x, y] = screenOf(i, pane);
     if (placed.some((p) => Math.abs(p.x - x) < side && Math.abs(p.y - y) < side)) continue;
     const image = imageOf(i);
     if (!image) continue;
@@ -37,14 +40,21 @@ export function drawPictures(context, pane) {
   }
 }
 
-// Shown points, or more than are wanted of them.
+// Shown points, or more than are wanted of them. Of tens of thousands at every frame, hence the
+// plain arithmetic.
 function pointsInView(pane) {
+  const xy = columns.positions[mapOf(pane.method)];
+  const corners = [
+    [pane.left, pane.height],
+    [pane.left + pane.width, 0],
+  ].map((spot) => toMap(pane, spot).map((v) => v * 32767));
+  const [[left, low], [right, high]] = corners;
   const found = [];
   for (let i = 0; i < n && found.length <= MOST; i++) {
-    if (visibility[i] !== 2) continue;
-    const [x, y] = screenOf(i, pane);
-    const within = x > pane.left && x < pane.left + pane.width && y > 0 && y < pane.height;
-    if (within) found.push({ i, x, y });
+    const x = xy[2 * i];
+    const y = xy[2 * i + 1];
+    if (x < left || x > right || y < low || y > high || visibility[i] !== 2) continue;
+    found.push(i);
   }
   return found;
 }

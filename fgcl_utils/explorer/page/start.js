@@ -16,7 +16,7 @@ import { $ } from "./dom.js";
 import { distance, factsOf } from "./facts.js";
 import { shown } from "./filters.js";
 import { listenToKeys } from "./keyboard.js";
-import { drawLasso, lasso, showLasso } from "./lasso.js";
+import { drawSelection, lasso, showLasso } from "./lasso.js";
 import { showLegend } from "./legend.js";
 import { followSize, panesNow, positionOf, screenOf, settled } from "./map.js";
 import { drawNeighbours, showNeighbours } from "./neighbours.js";
@@ -48,7 +48,7 @@ onOverlay(
   drawHovered,
   drawChosen,
   drawPins,
-  drawLasso,
+  drawSelection,
 ); // the last on top
 
 buildControls();
