@@ -140,6 +140,7 @@ def _check_neighbours(neighbours):
             raise ValueError(
                 f"neighbours[{name!r}] must hold row numbers of the table, 0 to {len(near) - 1}"
             )
+    for name, near in neighbours.items():
         own = np.flatnonzero((near == np.arange(len(near))[:, None]).any(axis=1))
         if len(own):
             raise ValueError(

@@ -5,12 +5,14 @@ import { n } from "./data.js";
 import { eased } from "./geometry.js";
 import { panesNow } from "./map.js";
 import { repaint } from "./paint.js";
-import { update } from "./state.js";
+import { state, update } from "./state.js";
 import { mapOf } from "./steps.js";
 
 const journeys = [0, 0]; // each pane's latest one; those before it end where they are
 
-export const switchMethod = (method) => update({ method });
+// The method of the second map changes places with the first's: two equal maps tell nothing.
+export const switchMethod = (method) =>
+  update({ method, beside: method === state.beside ? state.method : state.beside });
 
 export function travel(_, before) {
   for (const pane of panesNow()) {
