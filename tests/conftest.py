@@ -63,6 +63,21 @@ def page(browser):
     context.close()
 
 
+@pytest.fixture
+def ready(page, path):
+    """Open a view of an explorer's page, the module's `path` or another, and wait for it."""
+
+    def open_view(fragment="", file=path):
+        page.goto("about:blank")  # else another fragment alone would not load the page again
+        page.goto(f"{file.as_uri()}{fragment}")
+        page.wait_for_selector("html[data-ready=true]")
+        return page
+
+    yield open_view
+    assert page.errors == []
+    assert page.external_requests == []
+
+
 @pytest.fixture(scope="session")
 def run_once(tmp_path_factory):
     """Run an action in the first worker that asks for it, while the others wait for its outcome.

@@ -20,6 +20,7 @@ from fgcl_utils import explorer, metrics, projection, runs
 from fgcl_utils.explorer import EmbeddingExplorer
 from fgcl_utils.explorer.__main__ import main
 from fgcl_utils.explorer.columns import further_columns
+from fgcl_utils.explorer.steps import shares_in_steps
 from fgcl_utils.files import write_json, write_npz
 from fgcl_utils.settings import Settings, load_dataset
 
@@ -97,10 +98,10 @@ def test_photos_have_the_sizes_that_are_promised(saved, tmp_path):
 def test_positions_are_the_planes(saved):
     meta = json.loads(block(saved.path, "meta"))
     data = base64.b64decode(block(saved.path, "columns"))
-    for m, method in enumerate(meta["methods"]):
+    for m, (about, plane) in enumerate(zip(meta["maps"], saved.planes.values(), strict=True)):
         stored = np.frombuffer(data, "<i2", 120, offset=240 * m).reshape(60, 2)
-        plane = np.array(method["centre"]) + stored / 32767 * method["half"]
-        np.testing.assert_allclose(plane, saved.planes[method["name"]], atol=method["half"] / 32767)
+        there = np.array(about["centre"]) + stored / 32767 * about["half"]
+        np.testing.assert_allclose(there, plane, atol=about["half"] / 32767)
 
 
 def test_neighbours_and_distances_are_those_of_the_original_space(saved, points):
@@ -366,11 +367,12 @@ def test_columns_that_can_colour_the_map_come_along(points, tmp_path):
     table["split"], table["observation"] = "test", np.arange(60) // 2
     table["place"] = [f"somewhere {i}" for i in range(60)]  # too many
     table["year"] = 2000 + np.arange(60) % 12
+    table["observer"] = [f"somebody {i // 2}" for i in range(60)]
     table["wet"] = pd.array([None, True, False] * 20, dtype="boolean")
     table["height"] = np.where(np.arange(60) == 7, np.nan, np.arange(60) / 7)
     columns = further_columns(table, ["species", "genus"])
     about, found = {c["name"]: c for c, _ in columns}, {c["name"]: codes for c, codes in columns}
-    assert list(about) == ["year", "wet", "height"]
+    assert list(about) == ["year", "observer", "wet", "height"]
     assert np.take(about["year"]["values"], found["year"]).astype(int).tolist() == [*table["year"]]
     assert about["wet"]["values"] == ["False", "True"]
     assert found["wet"].tolist() == [65_535, 1, 0] * 20
@@ -413,6 +415,11 @@ def test_a_column_that_is_asked_for_and_cannot_colour_is_named(points, columns, 
         (lambda e, t, p: (e | {"CE": np.full((60, 8), np.nan)}, t, p), "not finite in 60 rows"),
         (lambda e, t, p: (e | {"CE": np.zeros(60)}, t, p), r"\['CE'\] has shape \(60,\)"),
         (lambda e, t, p: (e | {"CE": np.full((60, 8), "x")}, t, p), "holds <U1"),
+        (lambda e, t, p: (e | {"CE": e["CE"] * 1j}, t, p), r"\['CE'\] holds complex"),
+        (lambda e, t, p: (e | {"CE": torch.zeros(60, 8) * 1j}, t, p), r"\['CE'\] holds complex"),
+        (lambda e, t, p: (e | {"CE": [[1.0], [1.0, 2.0]]}, t, p), "rows of different lengths"),
+        (lambda e, t, p: (e, t, p | {"HCL": p["HCL"] * 1j}), r"planes\['HCL'\] holds complex"),
+        (lambda e, t, p: (e, t.to_dict(), p), "the table is a dict"),
         (lambda e, t, p: (e, t, p | {"HCL": np.zeros((60, 3))}), r"\['HCL'\] has shape \(60, 3\)"),
         (lambda e, t, p: (e, t, p | {"HCL": p["HCL"] * np.nan}), "positions that are not finite"),
         (lambda e, t, p: (e, t.assign(species="a"), p), "1 species names stand under more than"),
@@ -435,6 +442,12 @@ def test_bad_input_says_what_is_wrong(points, change, message):
     [
         ({"neighbours": {"CE": np.zeros((60, 3), int), "HCL": np.zeros((60, 4), int)}}, "as many"),
         ({"neighbours": dict.fromkeys(["CE", "HCL"], np.full((60, 3), 60))}, "row numbers"),
+        (
+            {"neighbours": dict.fromkeys(["CE", "HCL"], np.full((60, 3), 5))},
+            "1 points among their own neighbours, the first is row 5",
+        ),
+        ({"k": 0}, "k is 0"),
+        ({"k": 2.5}, "k is 2.5"),
         ({"outliers": dict.fromkeys(["CE", "HCL"], np.zeros((60, 2), bool))}, r"\(60, 2\)"),
         ({"levels": ["species", "species"]}, "different names"),
         ({"levels": ["species", "genus", "family"]}, "no column 'family'"),
@@ -483,6 +496,19 @@ def test_a_folder_that_is_there_gets_the_page(points, tmp_path):
     made = EmbeddingExplorer(embeddings, table, planes=planes)
     assert made.save(tmp_path) == tmp_path / "explorer.html"
     assert made.path.is_file()
+
+
+@pytest.mark.parametrize("standalone", [True, False])
+def test_what_is_in_the_way_of_the_page_is_named(points, tmp_path, standalone):
+    embeddings, table, planes = points
+    made = EmbeddingExplorer(embeddings, table, planes=planes)
+    (tmp_path / "a file").write_text("")
+    with pytest.raises(ValueError, match=r"a file is a file, so .* cannot be written below it"):
+        made.save(tmp_path / "a file" / "map", standalone=standalone)
+    page = tmp_path / "map" / ("explorer.html" if standalone else "index.html")
+    page.mkdir(parents=True)
+    with pytest.raises(ValueError, match=f"{page.name} is a folder"):
+        made.save(tmp_path / "map", standalone=standalone)
 
 
 def test_train_needs_its_labels(points):
@@ -539,6 +565,55 @@ def test_the_command_follows_the_levels_and_takes_every_method(tmp_path, capsys)
     assert [level["name"] for level in meta["levels"]] == ["species", "form"]
 
 
+def test_shares_move_in_five_steps_through_those_that_were_chosen():
+    assert shares_in_steps((0.4, 0.6)) == (
+        [(1.0, 0.0), (0.75, 0.25), (0.4, 0.6), (0.25, 0.75), (0.0, 1.0)],
+        2,
+    )
+    steps, place = shares_in_steps((0.9, 0.075, 0.025))
+    assert (place, steps[1]) == (1, (0.9, 0.075, 0.025))
+    np.testing.assert_allclose(np.sum(steps, axis=1), 1)
+    np.testing.assert_allclose([b / c for _, b, c in steps[1:]], 3)
+    for end, place in (((1.0, 0.0), 0), ((0.0, 1.0), 4)):
+        steps, at = shares_in_steps(end)
+        assert (at, len(set(steps))) == (place, 5)
+
+
+def test_level_blocks_have_a_slider_whose_steps_are_the_runs_at_these_shares(tmp_path):
+    folder = make_study(tmp_path, ("ce", "hcl_blocks"))
+    main([str(folder)])
+    meta = json.loads(block(folder / "explorer.html", "meta"))
+    ce, blocks = meta["methods"]
+    assert ce["maps"] == [0]
+    assert blocks["maps"] == [2, 1, 3, 4, 5]
+    assert blocks["steps"][blocks["start"]] == "species 90 %, genus 10 %"
+    assert len(meta["maps"]) == 6
+    main([str(folder), "--no-sliders", "--out", str(tmp_path / "plain.html")])
+    assert len(json.loads(block(tmp_path / "plain.html", "meta"))["maps"]) == 2
+    k = meta["neighbours"]
+    found = records(block(folder / "explorer.html", "facts-0"))
+    for finest, at in zip((1.0, 0.9, 0.5, 0.25, 0.0), blocks["maps"], strict=True):
+        arrays = runs.load_embeddings(folder / "hcl_blocks" / "seed-0", (finest, 1 - finest))
+        expected = projection.nearest_neighbours(arrays["test"], k)
+        near = [np.frombuffer(r[2 * k * at : 2 * k * (at + 1)], "<u2") for r in found]
+        np.testing.assert_array_equal(near, expected[: len(near)])
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ({"SupCon": {}}, "no 'SupCon'"),
+        ({"HCL": {"a": "nothing"}}, "no 'nothing'"),
+        ({"HCL": {"a": "CE"}}, "'HCL' itself"),
+        ({"HCL": {"a": "HCL", "b": "CE"}, "CE": {"a": "CE"}}, "'CE' is a step of two sliders"),
+    ],
+)
+def test_sliders_go_through_embeddings_that_are_there(points, steps, message):
+    embeddings, table, planes = points
+    with pytest.raises(ValueError, match=message):
+        EmbeddingExplorer(embeddings, table, planes=planes, steps=steps)
+
+
 def test_level_blocks_come_with_the_shares_that_were_chosen(tmp_path):
     folder = make_study(tmp_path, ("hcl_blocks",)) / "hcl_blocks" / "seed-0"
     arrays = runs.load_embeddings(folder)
@@ -572,3 +647,5 @@ def test_the_command_makes_the_page_of_anybodys_embeddings(points, tmp_path, mon
         main([str(tmp_path / "one.npy"), files[1]])
     with pytest.raises(SystemExit, match="name its table, too"):
         main(files[:1])
+    with pytest.raises(SystemExit, match="nowhere is no folder"):
+        main([*files, "--photos", "nowhere"])

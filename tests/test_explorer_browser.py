@@ -77,21 +77,6 @@ def path(made, tmp_path_factory):
     return made[0].save(tmp_path_factory.mktemp("explorer") / "map.html")
 
 
-@pytest.fixture
-def ready(page, path):
-    """Open a view of the page and wait until it is drawn."""
-
-    def open_view(fragment="", file=path):
-        page.goto("about:blank")  # else another fragment alone would not load the page again
-        page.goto(f"{file.as_uri()}{fragment}")
-        page.wait_for_selector("html[data-ready=true]")
-        return page
-
-    yield open_view
-    assert page.errors == []
-    assert page.external_requests == []
-
-
 def call(page, expression, *arguments):
     return page.evaluate(f"(a) => explorer.{expression}", list(arguments))
 
@@ -164,7 +149,7 @@ def assert_points_are_painted(page, class_of=lambda i: i % 3):
 
 
 def test_points_are_really_painted(ready):
-    assert_points_are_painted(ready())
+    assert_points_are_painted(ready("#hide=names"))
 
 
 def test_hover_shows_the_right_photo_soon(ready):
@@ -233,20 +218,22 @@ def test_pinned_photos_show_their_distances_and_ranks_under_each_method(ready, m
     page.wait_for_selector("#distances td")
     rows = page.eval_on_selector_all(
         "#distances tr",
-        "all => all.slice(1).map((r) => [...r.querySelectorAll('td')].map((d) => d.innerText))",
+        "all => all.slice(1).map((r) => [...r.querySelectorAll('td')]"
+        ".map((d) => [d.title, d.innerText, d.className === 'best']))",
     )
     for (i, j), cells in zip([(0, 3), (0, 1), (3, 1)], rows, strict=True):
         ranks = []
-        for cell, x in zip(cells, made[1].values(), strict=True):
+        for (shown, rank, _), x in zip(cells, made[1].values(), strict=True):
             distance = pairwise_distances(x[[i]], x, metric="cosine")[0]
             distance[i] = -1
-            shown, rank = cell.split("\n")
-            assert float(shown) == pytest.approx(distance[j], abs=0.02)
-            ranks.append(int(rank.strip("#").replace(",", "")))
+            assert float(shown.split()[2]) == pytest.approx(distance[j], abs=0.02)
+            ranks.append(int(rank.split()[0].strip("#").replace(",", "")))
             assert ranks[-1] == pytest.approx((distance < distance[j]).sum(), abs=3)
+        wanted = min(ranks) if i % 3 == j % 3 else max(ranks)
+        assert [rank == wanted for rank in ranks] == [is_best for _, _, is_best in cells]
     text = page.inner_text("#distances")
-    assert "A and B (same genus, another species)" in text
-    assert "farthest apart" in text
+    assert "A and B (same genus, another species) should be close. Closest under" in text
+    assert "should be far apart. Farthest apart on average under" in text
 
 
 # ----------------------------------------------------------------------- the methods' numbers
@@ -333,20 +320,25 @@ def test_the_legend_hides_a_genus_and_shows_it_alone(ready):
     assert call(page, "shown()") == [i for i in range(N) if i % 3 == 1]
 
 
-def test_the_lasso_takes_the_points_inside(ready, made):
-    page = ready()
+def draw_lasso(page):
+    """Around some of the first map's points; its path in the coordinates of the planes."""
     box = page.locator("#map").bounding_box()
-    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    centre = box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
     turn = np.linspace(0, 2 * np.pi, 24)
-    radius = (0.2 + 0.12 * np.cos(3 * turn)) * box["height"]  # not even convex
-    way = np.stack([centre[0] + 40 + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], 1)
+    radius = (0.15 + 0.1 * np.cos(3 * turn)) * box["height"]  # not even convex
+    way = np.stack([centre[0] + radius * np.cos(turn), centre[1] + radius * np.sin(turn)], 1)
     page.click("#lasso")
     page.mouse.move(*way[0])
     page.mouse.down()
     for spot in way[1:]:
         page.mouse.move(*spot)
     page.mouse.up()
-    path = np.array(call(page, "lassoPath"))
+    return np.array(call(page, "lassoPath"))
+
+
+def test_the_lasso_takes_the_points_inside(ready, made):
+    page = ready()
+    path = draw_lasso(page)
     inside = np.flatnonzero(Polygon(path).contains_points(made[0].planes["CE"]))
     assert len(inside) > 10
     assert call(page, "state.selection") == inside.tolist()
@@ -367,8 +359,8 @@ def test_search_finds_species_and_enter_gathers_them(ready):
 
 
 def test_marking_a_species_dims_the_others(ready):
-    page = ready("#tab=species")
-    page.click(".species >> nth=0")
+    page = ready("#tab=only")
+    page.click(".value >> nth=0")
     assert call(page, "shown()") == [i for i in range(N) if i % 3 == 0 and i // 3 % 4 == 0]
 
 
@@ -474,7 +466,7 @@ def legend(page):
 
 
 def test_the_third_level_colours_and_filters(ready, families):
-    page = ready(file=families[0])
+    page = ready("#hide=names", families[0])
     assert legend(page) == ["Genus0", "Genus1", "Genus2"]
     assert page.inner_text("#colours").split("\n") == ["Family", "Genus", "Species"]
     page.click("#legend button >> nth=2")  # hides Genus2, all of Family1
@@ -552,10 +544,10 @@ def test_one_level_has_no_coarser_classes_and_the_page_works(page, ready, tmp_pa
     for m, x in enumerate(embeddings.values()):
         expected = np.flatnonzero(metrics.nearest_centroid_outliers(x, codes, x, codes))
         assert call(page, "outliers(a[0])", m) == expected.tolist()
-    for tab in ("outliers", "selection", "species", "compare"):
+    for tab in ("outliers", "selection", "only", "compare"):
         page.click(f"#tab-{tab}")
-    page.click("#tab-species")
-    page.click(".species >> nth=1")
+    page.click("#tab-only")
+    page.click(".value >> nth=1")
     assert call(page, "shown()") == np.flatnonzero(codes == 1).tolist()
     page.keyboard.press("c")
     assert call(page, "state.colour") == "genus"
@@ -581,7 +573,7 @@ def test_photos_known_to_a_coarser_level_only_are_shown_as_not_named(page, ready
     page.click("#legend button >> nth=3")
     page.fill("#search", "species not named")
     assert call(page, "shown()") == [i for i in range(N) if i % 5 == 0 or i == 9]
-    for tab in ("outliers", "selection", "species"):
+    for tab in ("outliers", "selection", "only"):
         page.click(f"#tab-{tab}")
 
 
@@ -639,7 +631,7 @@ def test_png_export_holds_the_map(ready, tmp_path):
     page = ready("#pin=4")
     with page.expect_download() as download:
         page.click("#png")
-    assert download.value.suggested_filename == "map-CE.png"
+    assert download.value.suggested_filename == "map-CE-HCL.png"
     download.value.save_as(tmp_path / "map.png")
     picture = np.asarray(Image.open(tmp_path / "map.png").convert("RGB")).reshape(-1, 3)
     colours, counts = np.unique(picture, axis=0, return_counts=True)
@@ -737,7 +729,7 @@ def test_hostile_names_are_shown_as_the_text_they_are(page, ready, tmp_path):
         assert name in page.inner_text("#legend")
         assert name in page.inner_text(f'.pin[data-point="{i}"]')
         hover(page, apart(page, 30)[i])
-    for tab in ("outliers", "selection", "species"):
+    for tab in ("outliers", "selection", "only"):
         page.click(f"#tab-{tab}")
     assert HOSTILE[0] in page.inner_text("#panel")
     page.fill("#search", "<img")
@@ -791,7 +783,7 @@ def test_without_webgl_a_canvas_draws_the_same_map(page, ready):
           return /webgl/.test(kind) ? null : real.call(this, kind, ...rest);
         };
     """)
-    ready()
+    ready("#hide=names")
     assert page.get_attribute("html", "data-renderer") == "canvas"
     assert_points_are_painted(page)
     (i,) = apart(page, 1, seed=4)
@@ -804,7 +796,7 @@ def test_without_webgl_a_canvas_draws_the_same_map(page, ready):
 
 
 def test_a_context_that_the_browser_takes_away_is_made_up_for(ready):
-    page = ready()
+    page = ready("#hide=names")
     page.evaluate(
         "document.getElementById('points').getContext('webgl2')"
         ".getExtension('WEBGL_lose_context').loseContext()"

@@ -141,9 +141,9 @@ def test_the_modules_themselves_are_the_page(modules, tmp_path):
     text = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
     text = text.replace("</body>", '<script type="module" src="/start.js"></script></body>')
     modules.route(f"{ADDRESS}/map.html", lambda route: route.fulfill(body=text))
-    modules.goto(f"{ADDRESS}/map.html#pin=1.2&i=1&tab=species")
+    modules.goto(f"{ADDRESS}/map.html#pin=1.2&i=1&tab=only")
     modules.wait_for_selector("html[data-ready=true]")
-    for tab in ("compare", "outliers", "selection", "species"):
+    for tab in ("compare", "outliers", "selection", "only"):
         modules.click(f"#tab-{tab}")
     modules.wait_for_selector(".strip .tile")
     assert modules.evaluate("explorer.drawn") == 240
@@ -152,8 +152,11 @@ def test_the_modules_themselves_are_the_page(modules, tmp_path):
 def frames(rng, many):
     for _ in range(many):
         view = dict(zip("xyz", [*rng.uniform(-1, 1, 2), np.exp(rng.uniform(-0.6, 5))], strict=True))
-        width, height = rng.uniform(100, 2000, 2)
-        yield {"width": width, "height": height, "foot": 40, "view": view}
+        left, width, height = rng.uniform(100, 2000, 3)
+        yield {
+            **{"left": left, "width": width, "height": height, "head": 30, "foot": 40},
+            "view": view,
+        }
 
 
 @pytest.mark.browser
@@ -167,13 +170,13 @@ def test_the_screen_and_the_map_are_each_others_inverse(call):
 
 
 @pytest.mark.browser
-def test_the_whole_map_lies_in_the_frame_above_its_foot(call):
+def test_the_whole_map_lies_in_the_frame_between_head_and_foot(call):
     for frame in frames(np.random.default_rng(1), 10):
         frame["view"] = call("geometry", "m.wholeMap()")
         for corner in itertools.product((-1, 1), (-1, 1)):
             x, y = call("geometry", "m.toScreen(a[0], a[1])", [frame, corner])
-            assert 0 < x < frame["width"]
-            assert 0 < y < frame["height"] - frame["foot"]
+            assert 0 < x - frame["left"] < frame["width"]
+            assert frame["head"] < y < frame["height"] - frame["foot"]
 
 
 @pytest.mark.browser
@@ -202,6 +205,22 @@ def test_markers_shrink_with_their_number_and_grow_with_the_zoom(call):
 
 
 @pytest.mark.browser
+def test_a_card_hides_nothing_around_its_point_where_there_is_room(call):
+    rng = np.random.default_rng(5)
+    size = np.array([176, 240])
+    for _ in range(30):
+        area = rng.uniform(700, 1400, 2)
+        spot = rng.uniform(0, 1, 2) * area
+        place = call(
+            "geometry",
+            "m.clearestPlace(a[0], a[1], [a[2]], 70)",
+            [size.tolist(), area.tolist(), spot.tolist()],
+        )
+        assert np.all(np.array(place) >= 0) and np.all(place + size <= area)
+        assert np.maximum(place - spot, spot - place - size).max() >= 69
+
+
+@pytest.mark.browser
 def test_inside_is_matplotlibs_even_without_convexity(call):
     rng = np.random.default_rng(3)
     points = rng.uniform(-1, 1, (300, 2))
@@ -213,6 +232,18 @@ def test_inside_is_matplotlibs_even_without_convexity(call):
             "geometry", "a[0].map((p) => m.inside(p, a[1]))", [points.tolist(), path.tolist()]
         )
         np.testing.assert_array_equal(found, Polygon(path).contains_points(points))
+
+
+@pytest.mark.browser
+def test_contours_lie_where_the_grid_has_the_value(call):
+    y, x = np.mgrid[:40, :40]
+    distance = np.hypot(x - 18.3, y - 21.1)
+    for radius in (3, 9.5, 15):
+        lines = call("contours", "m.contours(a[0], 40, a[1])", [distance.ravel().tolist(), radius])
+        ends = np.array(lines).reshape(-1, 2)
+        np.testing.assert_allclose(np.hypot(*(ends - [18.3, 21.1]).T), radius, atol=0.05)
+        length = np.hypot(*np.diff(np.array(lines).reshape(-1, 2, 2), axis=1)[:, 0].T).sum()
+        assert length == pytest.approx(2 * np.pi * radius, rel=0.02)
 
 
 @pytest.mark.browser
@@ -234,17 +265,24 @@ KNOWN = {
     "filters": ["all", "out:0", "mended:0:2", "every"],
     "tabs": ["compare", "outliers"],
     "hidden": 6,
-    "marked": 40,
+    "columns": {"species": 40, "a & b": 3},
     "points": 500,
     "pins": 8,
+    "beside": 2,
+    "steps": [{"many": 1, "start": 0}, {"many": 5, "start": 2}, {"many": 1, "start": 0}],
+    "pairs": [40, 6],
 }
 PLAIN = {
-    **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "marked": [], "query": ""},
+    **{"method": 0, "colour": "genus", "filter": "all", "hidden": [], "only": {}, "query": ""},
     **{"chosen": -1, "pins": [], "tab": "compare", "view": {"x": 0, "y": 0, "z": 1}},
-    **{"theme": "auto", "judged": 0},
+    **{"theme": "auto", "judged": 0, "beside": 2, "steps": [0, 2, 0], "besideView": None},
+    **{"pair": None, "pairLevel": 0, "pairOrder": "", "pictures": True, "names": True},
 }
-AS_SETS = "{...a[0], hidden: new Set(a[0].hidden), marked: new Set(a[0].marked)}"
-AS_LISTS = "((view) => ({...view, hidden: [...view.hidden], marked: [...view.marked]}))"
+# Sets cannot leave the page, so views come and go with lists.
+EACH = "Object.fromEntries(Object.entries(v.only).map(([k, some]) => [k, {}]))"
+CHANGED = "((v) => ({{...v, hidden: {}, only: {}}}))"
+AS_SETS = CHANGED.format("new Set(v.hidden)", EACH.format("new Set(some)")) + "(a[0])"
+AS_LISTS = CHANGED.format("[...v.hidden]", EACH.format("[...some]"))
 
 
 def some_view(rng):
@@ -254,11 +292,17 @@ def some_view(rng):
     x, y, z = (float(f"{v:.3g}") for v in [*rng.normal(size=2), np.exp(rng.normal())])
     return {
         **{"method": int(rng.integers(3)), "colour": str(rng.choice(KNOWN["colours"]))},
-        **{"filter": str(rng.choice(KNOWN["filters"])), "hidden": codes(6), "marked": codes(40)},
+        **{"filter": str(rng.choice(KNOWN["filters"])), "hidden": codes(6)},
+        **{"only": {k: some for k, size in KNOWN["columns"].items() if (some := codes(size))}},
         **{"query": str(rng.choice(["", "Mycena sp. 07", "a&b=c#d", "+ %", "ünï"]))},
         **{"chosen": int(rng.integers(-1, 500)), "pins": codes(500)},
         **{"tab": str(rng.choice(KNOWN["tabs"])), "view": {"x": x, "y": y, "z": z}},
         **{"theme": str(rng.choice(["auto", "light", "dark"])), "judged": int(rng.integers(2))},
+        **{"beside": int(rng.integers(-1, 3)), "steps": [0, int(rng.integers(5)), 0]},
+        **{"besideView": [None, {"x": y, "y": x, "z": z}][rng.integers(2)]},
+        **[{"pair": None, "pairLevel": 0}, {"pair": [2, 5], "pairLevel": 1}][rng.integers(2)],
+        **{"pairOrder": str(rng.choice(["", "1", "0:2"]))},
+        **{"pictures": bool(rng.integers(2)), "names": bool(rng.integers(2))},
     }
 
 
@@ -281,6 +325,8 @@ def test_the_plain_view_needs_no_address(call):
     [
         *("", "#", "#%00%", "#v=0_0_-3", "#v=1_2", "#m=nothing&c=blue&tab=__proto__&theme=pink"),
         "#g=6.-1.x&s=40&i=500&pin=-1.500.1e9",
+        "#b=nothing&w=0.9.0&pair=1.2.6&by=0:3&bv=0_0",
+        "#w=x&pair=0.1&by=a",
     ],
 )
 def test_what_an_address_cannot_mean_is_the_plain_view(call, fragment):

@@ -100,6 +100,26 @@ def test_a_cached_map_is_read_back_and_another_input_is_not(embeddings, planes, 
     assert len([*tmp_path.iterdir()]) == 3
 
 
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_maps_that_follow_each_other_stay_where_the_one_before_was(planes, method, tmp_path):
+    x = clusters()
+    embeddings = {f"{k}": x + 0.1 * k * clusters(seed=5) for k in (1, 2)}
+    first = planes["ce"]
+    onward = projection.project_on(first, embeddings, method, cache_dir=tmp_path)
+    assert list(onward) == ["1", "2"]
+    for before, after in ((first, onward["1"]), (onward["1"], onward["2"])):
+        assert after.dtype == np.float32
+        assert np.corrcoef(before.ravel(), after.ravel())[0, 1] > 0.9
+    again = projection.project_on(first, embeddings, method, cache_dir=tmp_path)
+    np.testing.assert_array_equal(again["2"], onward["2"])
+    assert len([*tmp_path.iterdir()]) == 1
+
+
+def test_a_map_goes_on_for_the_same_points_only(planes):
+    with pytest.raises(ValueError, match="differ in length"):
+        projection.project_on(planes["ce"], {"more": clusters(n=151)})
+
+
 def test_few_points_lower_the_perplexity():
     assert projection.project({"ce": clusters(n=6)})["ce"].shape == (6, 2)
 

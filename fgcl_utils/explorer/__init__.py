@@ -26,8 +26,9 @@ from PIL import Image
 from fgcl_utils import metrics, projection
 from fgcl_utils.datasets import open_rgb
 from fgcl_utils.explorer import page
-from fgcl_utils.explorer.checks import check_points, numbers_of
+from fgcl_utils.explorer.checks import check_points, numbers_of, page_at
 from fgcl_utils.explorer.columns import further_columns
+from fgcl_utils.explorer.steps import steps_of
 from fgcl_utils.files import written_aside
 from fgcl_utils.taxonomy import Taxonomy, checked_levels, plural
 
@@ -55,8 +56,8 @@ class EmbeddingExplorer:
         Names of the nested label levels, finest first, 1 to 8. Outliers are judged at every level
         above the finest, the second one at first; with one level, at this one.
     columns : sequence of str, optional
-        Further columns of the table to colour by, see `columns.further_columns`; by default the
-        first six that can be. Their values are in the page: () leaves them out.
+        Further columns of the table to colour and filter by, see `columns.further_columns`; by
+        default all that can be. Their values are in the page: () leaves them out.
     photos : callable, optional
         ``photos(i, size)`` returns point i as a PIL image whose shorter side is about `size`;
         `ImageDataset.photo` is one, given the rows. Default: the files ``data_root / image``.
@@ -74,6 +75,11 @@ class EmbeddingExplorer:
     neighbours : dict of str to (N, k) int array, optional
         Nearest first, where they have been searched already: the exact search here takes minutes
         in the hundred thousands.
+    steps : dict of str to (dict of str to str), optional
+        Methods that have a slider, such as one of level blocks whose shares move: the method, a
+        label for each step in order, and the step's name in `embeddings` (and in all that is given
+        with them). One step is the method itself; the others are no methods of their own. At most
+        16 embeddings in all.
     k : int
         Neighbours listed for a point.
     method : {"tsne", "umap"}
@@ -88,8 +94,10 @@ class EmbeddingExplorer:
 
     Attributes
     ----------
+    methods : list of str
+        The embeddings without the further steps of sliders.
     planes, outliers : dict of str to array
-        The maps (N, 2), and the outliers (N,) of the level that is judged at first.
+        Each method's map (N, 2), and its outliers (N,) of the level that is judged at first.
     outliers_at : dict of str to dict
         Such `outliers` for each level that is judged.
     quality : dict of str to dict
@@ -118,6 +126,7 @@ class EmbeddingExplorer:
         planes: Mapping[str, np.ndarray] | None = None,
         outliers: Mapping[str, np.ndarray] | None = None,
         neighbours: Mapping[str, np.ndarray] | None = None,
+        steps: Mapping[str, Mapping[str, str]] | None = None,
         k: int = 12,
         method: str = "tsne",
         seed: int = 0,
@@ -126,10 +135,13 @@ class EmbeddingExplorer:
         title: str = "Embedding explorer",
     ):
         embeddings, train = numbers_of("embeddings", embeddings), numbers_of("train", train)
+        planes = numbers_of("planes", planes)
         of_points = {"planes": planes, "outliers": outliers, "neighbours": neighbours}
         self.levels = checked_levels(levels)
-        check_points(embeddings, table, self.levels, of_points, train, train_table)
-        self.methods = list(embeddings)
+        self._steps = {m: dict(of_method) for m, of_method in (steps or {}).items()}
+        check_points(embeddings, table, self.levels, of_points, train, train_table, self._steps, k)
+        further = {name for m, own in self._steps.items() for name in own.values() if name != m}
+        self.methods = [name for name in embeddings if name not in further]
         self.table = table.reset_index(drop=True)
         self.title = title
         self.map_note = map_note or _map_note(planes, method)
@@ -141,41 +153,44 @@ class EmbeddingExplorer:
             table, train_table if train else None, self.levels
         )
 
-        self._embeddings = {m: projection.unit_rows(x, m) for m, x in embeddings.items()}
-        if planes is None:
-            planes = projection.project(self._embeddings, method, seed, cache_dir)
-        self.planes = {m: np.asarray(planes[m], dtype=np.float32) for m in self.methods}
+        # Those of methods come first, then the further steps of sliders.
+        self._names = [*self.methods, *(name for name in embeddings if name in further)]
+        self._embeddings = {m: projection.unit_rows(embeddings[m], m) for m in self._names}
+        planes = planes or self._projected(method, seed, cache_dir)
+        self._planes = {m: np.asarray(planes[m], dtype=np.float32) for m in self._names}
         self.neighbours = {
             m: np.asarray(neighbours[m]) if neighbours else projection.nearest_neighbours(x, k)
             for m, x in self._embeddings.items()
         }
         k_quality = min(12, (len(self.table) - 1) // 2)
-        self.quality = {
-            m: projection.quality(x, self.planes[m], k_quality) if k_quality else {}
+        self._quality = {
+            m: projection.quality(x, self._planes[m], k_quality) if k_quality else {}
             for m, x in self._embeddings.items()
         }
 
         judged = self.levels[1:] or self.levels
         if outliers:
             self._nearest = None
-            given = {m: np.asarray(outliers[m], dtype=bool) for m in self.methods}
-            self.outliers_at = {judged[0]: given}
+            given = {m: np.asarray(outliers[m], dtype=bool) for m in self._names}
+            self._outliers_at = {judged[0]: given}
         else:
             source = (embeddings, self._labels) if train is None else (train, train_labels)
             self._nearest = {
-                level: self._nearest_classes(level, *source, embeddings) for level in judged
+                level: self._nearest_classes(level, *source, embeddings) for level in self.levels
             }
-            self.outliers_at = {
-                level: {m: self._differs(level, near) for m, near in of_method.items()}
-                for level, of_method in self._nearest.items()
+            self._outliers_at = {
+                level: {m: self._differs(level, near) for m, near in self._nearest[level].items()}
+                for level in judged
             }
+        self.planes, self.quality = self._of_methods(self._planes), self._of_methods(self._quality)
+        self.outliers_at = {l: self._of_methods(of) for l, of in self._outliers_at.items()}
         self.outliers = self.outliers_at[judged[0]]
         self._rules = [
             _outlier_rule(l, bool(outliers), train is not None) for l in self.outliers_at
         ]
 
     @classmethod
-    def from_study(cls, study, dataset, **options):
+    def from_study(cls, study, dataset, *, sliders=True, **options):
         """The test split of finished runs, with centroids from their training split.
 
         Methods are named as in the figures, levels as in the data set.
@@ -186,12 +201,24 @@ class EmbeddingExplorer:
             Method → finished run with its ``embeddings``, as `runs.load_study` returns it.
         dataset : ImageDataset
             What they were trained on.
+        sliders : bool
+            Whether level blocks get a slider for what each level counts for. It takes the run's
+            ``folder``, and four more maps. Not where `options` give the methods' maps, outliers or
+            neighbours.
         **options
             Further parameters of the class, such as `title`.
         """
         from fgcl_utils.figures import METHOD_NAMES  # here: it brings seaborn and plotly
 
         arrays = {METHOD_NAMES.get(m, m): run["embeddings"] for m, run in study.items()}
+        steps = {}
+        sliders = sliders and not {"planes", "outliers", "neighbours"} & options.keys()
+        for method, run in study.items() if sliders else ():
+            name = METHOD_NAMES.get(method, method)
+            for label, at_shares in steps_of(run, dataset.levels).items():
+                step = name if at_shares is None else f"{name}, {label}"
+                steps.setdefault(name, {})[label] = step
+                arrays.setdefault(step, at_shares)
         first = next(iter(arrays.values()))
         for name, other in arrays.items():
             if not np.array_equal(other["test_index"], first["test_index"]):
@@ -204,6 +231,7 @@ class EmbeddingExplorer:
             photos=lambda i, size: dataset.photo(int(shown[i]), size),
             train={name: a["train"] for name, a in arrays.items()},
             train_table=dataset.table.iloc[first["train_index"]],
+            steps=steps,
             **options,
         )
 
@@ -233,19 +261,21 @@ class EmbeddingExplorer:
         -------
         Path
             The page to open.
+
+        Raises
+        ------
+        ValueError
+            If a folder is where the page would be, or a file where a folder would be.
         """
         path = Path(path)
         if standalone is None:
             standalone = len(self.table) <= ONE_FILE_POINTS
+        self.path = page_at(path, standalone)
         if standalone:
-            path = path / "explorer.html" if path.is_dir() else path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.path = path
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._save_file(size_mb * 1e6)
         else:
-            path = path.with_suffix("") if path.suffix == ".html" else path
-            (path / "shards").mkdir(parents=True, exist_ok=True)
-            self.path = path / "index.html"
+            (self.path.parent / "shards").mkdir(parents=True, exist_ok=True)
             self._save_folder()
         return self.path
 
@@ -308,7 +338,7 @@ class EmbeddingExplorer:
                 yield {"facts": facts, "thumb": list(thumbs), "photo": list(photos)}
 
     def _stored_dimensions(self, embedding):
-        affordable = VECTOR_BYTES // (len(self.methods) * len(self.table))
+        affordable = VECTOR_BYTES // (len(self._names) * len(self.table))
         return min(embedding.shape[1], max(LEAST_DIMENSIONS, affordable))
 
     @property
@@ -318,7 +348,7 @@ class EmbeddingExplorer:
     def _facts(self, i, vectors):
         """Neighbours under each method, scale and vector under each method, name of the image."""
         name = str(self.table["image"].iloc[i]).encode(errors="replace")
-        near = [self.neighbours[m][i].astype(self._index_type).tobytes() for m in self.methods]
+        near = [self.neighbours[m][i].astype(self._index_type).tobytes() for m in self._names]
         return b"".join([*near, *(s[i].tobytes() + v[i].tobytes() for v, s in vectors), name])
 
     def _encoded(self, i):
@@ -355,18 +385,17 @@ class EmbeddingExplorer:
         )
 
     def _meta(self, standalone, kinds):
-        methods = []
-        for name in self.methods:
-            centre, half = _frame(self.planes[name])
-            x = self._embeddings[name]
-            about = {"name": name, "dimensions": x.shape[1], "centre": centre, "half": half}
-            about["stored_dimensions"] = self._stored_dimensions(x)
-            methods.append(about | self.quality.get(name, {}))
+        maps = []
+        for name, x in self._embeddings.items():
+            centre, half = _frame(self._planes[name])
+            about = {"dimensions": x.shape[1], "stored_dimensions": self._stored_dimensions(x)}
+            maps.append(about | {"centre": centre, "half": half} | self._quality[name])
         return {
             "title": self.title,
             "map_note": self.map_note,
             "points": len(self.table),
-            "methods": methods,
+            "maps": maps,
+            "methods": [self._slider(name) for name in self.methods],
             "levels": [
                 {"name": name, "plural": plural(name), "names": names}
                 for name, names in zip(self.levels, self.taxonomy.names, strict=True)
@@ -384,19 +413,27 @@ class EmbeddingExplorer:
             "unreadable": {"count": len(self.unreadable), "names": self.unreadable[:200]},
         }
 
+    def _slider(self, method):
+        """What the page is told of a method: its maps, a label for each, which it opens with."""
+        own = self._steps.get(method, {"": method})
+        maps = [self._names.index(name) for name in own.values()]
+        start = list(own.values()).index(method)
+        return {"name": method, "maps": maps, "steps": list(own), "start": start}
+
     def _columns(self):
-        """Positions, labels, nearest classes and outlier bits, further columns, one by one."""
+        """Positions, labels, nearest classes or outlier bits, further columns, one by one."""
         parts = []
-        for name in self.methods:
-            centre, half = _frame(self.planes[name])
-            parts.append(np.round((self.planes[name] - centre) / half * 32767).astype("<i2"))
+        for plane in self._planes.values():
+            centre, half = _frame(plane)
+            parts.append(np.round((plane - centre) / half * 32767).astype("<i2"))
         paths, places = self._paths
         parts.append(places.astype("<u2" if len(paths) <= 2**16 else "<u4"))
-        for level, outliers in self.outliers_at.items():
-            if self._nearest:
-                parts += [near.astype("<u2") for near in self._nearest[level].values()]
-            bits = sum(outliers[m].astype(np.uint8) << b for b, m in enumerate(self.methods))
-            parts.append(bits.astype(np.uint8))
+        for of_level in (self._nearest or {}).values():
+            parts += [near.astype("<u2") for near in of_level.values()]
+        if not self._nearest:
+            [given] = self._outliers_at.values()
+            bits = sum(out.astype(np.uint16) << b for b, out in enumerate(given.values()))
+            parts.append(bits.astype("<u2"))
         parts += [codes.astype("<u2") for _, codes in self._further]
         return b"".join(part.tobytes() for part in parts)
 
@@ -408,7 +445,24 @@ class EmbeddingExplorer:
     def _nearest_classes(self, level, source, labels, embeddings):
         """Class of the nearest centroid at a level, dict of (N,) codes."""
         labels = labels[:, self.levels.index(level)]
-        return {m: metrics.nearest_centroid(source[m], labels, x) for m, x in embeddings.items()}
+        return {m: metrics.nearest_centroid(source[m], labels, embeddings[m]) for m in self._names}
+
+    def _projected(self, method, seed, cache_dir):
+        """The methods' maps, and those of sliders' steps, each started from the one beside it."""
+        planes = projection.project(
+            {m: self._embeddings[m] for m in self.methods}, method, seed, cache_dir
+        )
+        for m, own in self._steps.items():
+            names = list(own.values())
+            at = names.index(m)
+            for way in (names[at::-1], names[at:]):
+                ways = {name: self._embeddings[name] for name in way[1:]}
+                if ways:
+                    planes |= projection.project_on(planes[m], ways, method, seed, cache_dir)
+        return planes
+
+    def _of_methods(self, arrays):
+        return {m: arrays[m] for m in self.methods}
 
     def _differs(self, level, nearest):
         """Which nearest classes are not their points' own; a point of unknown class has none."""

@@ -36,6 +36,9 @@ def main(argv=None):
     parser.add_argument(
         "--levels", nargs="+", help="of the table, finest first (default species genus)"
     )
+    parser.add_argument(
+        "--no-sliders", action="store_true", help="spare level blocks their four further maps"
+    )
     parser.add_argument("--out", type=Path, help="default: explorer.html beside the source")
     arguments = parser.parse_args(argv)
     try:
@@ -73,8 +76,12 @@ def of_runs(arguments):
         settings = replace(settings, data_root=arguments.photos)
     dataset = load_dataset(settings)
     return EmbeddingExplorer.from_study(
-        {method: {"embeddings": runs.load_embeddings(folder)} for method, folder in found.items()},
+        {
+            method: {"folder": folder, "embeddings": runs.load_embeddings(folder)}
+            for method, folder in found.items()
+        },
         dataset,
+        sliders=not arguments.no_sliders,
         method=arguments.map or settings.map_method,
         cache_dir=cache_dir() / "maps",
         title=f"{arguments.source.resolve().name}: test photos of {dataset.name}",
@@ -83,6 +90,8 @@ def of_runs(arguments):
 
 def of_files(arguments):
     """The explorer of the embeddings in a file, labelled by a table."""
+    if arguments.photos and not Path(arguments.photos).is_dir():
+        raise ValueError(f"--photos {arguments.photos} is no folder; give the photos' own")
     embeddings, table = read_rows(arguments.source, arguments.table)
     return EmbeddingExplorer(
         embeddings,

@@ -1,6 +1,7 @@
 """What the explorer is given describes one set of points, or one error says what does not."""
 
 import numpy as np
+import pandas as pd
 
 
 def numbers_of(what, arrays):
@@ -9,32 +10,37 @@ def numbers_of(what, arrays):
     Raises
     ------
     ValueError
-        If one holds anything but numbers.
+        If one holds anything but real numbers, or rows of different lengths.
     """
     if arrays is None:
         return None
-    found = {}
-    for name, array in arrays.items():
-        if hasattr(array, "detach"):
-            array = array.detach().float().cpu().numpy()
+    return {name: _numbers(f"{what}[{name!r}]", array) for name, array in arrays.items()}
+
+
+def _numbers(what, array):
+    is_complex = getattr(array, "is_complex", None)  # of a tensor
+    if hasattr(array, "detach") and not is_complex():
+        array = array.detach().float().cpu().numpy()
+    try:
         array = np.asarray(array)
-        if array.dtype.kind not in "fiu":
-            try:
-                array = array.astype(np.float32)
-            except (TypeError, ValueError):
-                raise ValueError(
-                    f"{what}[{name!r}] holds {array.dtype}; expected are numbers"
-                ) from None
-        found[name] = array
-    return found
+    except ValueError:
+        raise ValueError(f"{what} has rows of different lengths") from None
+    if array.dtype.kind == "c":
+        raise ValueError(f"{what} holds complex numbers; give its real part, or its absolute value")
+    if array.dtype.kind in "fiu":
+        return array
+    try:
+        return array.astype(np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what} holds {array.dtype}; expected are numbers") from None
 
 
-def check_points(embeddings, table, levels, of_points, train, train_table):
+def check_points(embeddings, table, levels, of_points, train, train_table, steps, k):
     """Refuse what does not fit together.
 
     Parameters
     ----------
-    embeddings, table, levels, train, train_table
+    embeddings, table, levels, train, train_table, steps, k
         As `EmbeddingExplorer` takes them.
     of_points : dict of str to (dict of str to array, or None)
         Its further arrays: planes, outliers and neighbours.
@@ -43,8 +49,11 @@ def check_points(embeddings, table, levels, of_points, train, train_table):
     ------
     ValueError
     """
-    if not 1 <= len(embeddings) <= 8:
-        raise ValueError(f"the explorer shows 1 to 8 methods, and there are {len(embeddings)}")
+    _check_steps(embeddings, steps)
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ValueError(f"k is {k!r}; it has to be a whole number of neighbours, 1 at least")
+    if not isinstance(table, pd.DataFrame):
+        raise ValueError(f"the table is a {type(table).__name__}; give a pandas DataFrame")
     _check_columns("the table", table, ("image", *levels))
     if not len(table):
         raise ValueError("the table has no rows, so there are no points to show")
@@ -59,6 +68,26 @@ def check_points(embeddings, table, levels, of_points, train, train_table):
     if train is not None:
         _check_columns("train_table", train_table, levels)
     _check_shapes(embeddings, of_points, train, len(table))
+
+
+def _check_steps(embeddings, steps):
+    """At most 8 methods, and every slider goes through its method and embeddings of its own."""
+    further = []
+    for method, own in steps.items():
+        if lacking := [name for name in [method, *own.values()] if name not in embeddings]:
+            raise ValueError(f"steps: embeddings has no {lacking[0]!r}; it has {list(embeddings)}")
+        if list(own.values()).count(method) != 1:
+            raise ValueError(f"one of steps[{method!r}] has to be {method!r} itself")
+        further += [name for name in own.values() if name != method]
+    if twice := [name for name in further if further.count(name) > 1 or name in steps]:
+        raise ValueError(f"embedding {twice[0]!r} is a step of two sliders, or has one itself")
+    n_methods = len(embeddings) - len(further)
+    if not 1 <= n_methods <= 8:
+        raise ValueError(f"the explorer shows 1 to 8 methods, and there are {n_methods}")
+    if len(embeddings) > 16:
+        raise ValueError(
+            f"with steps, the explorer holds 16 embeddings at most, not {len(embeddings)}"
+        )
 
 
 def _check_columns(what, table, names):
@@ -111,7 +140,38 @@ def _check_neighbours(neighbours):
             raise ValueError(
                 f"neighbours[{name!r}] must hold row numbers of the table, 0 to {len(near) - 1}"
             )
+    for name, near in neighbours.items():
+        own = np.flatnonzero((near == np.arange(len(near))[:, None]).any(axis=1))
+        if len(own):
+            raise ValueError(
+                f"neighbours[{name!r}] has {len(own)} points among their own neighbours, the first "
+                f"is row {own[0]}; leave each point itself out"
+            )
 
 
 def _wrong(what, name, array, expected):
     return ValueError(f"{what}[{name!r}] has shape {np.shape(array)}; expected is {expected}")
+
+
+def page_at(path, standalone):
+    """The file that the page is written to, and for a folder of shards the folder's ``index.html``.
+
+    Raises
+    ------
+    ValueError
+        If a folder is where the page would be, or a file where one of its folders would be.
+    """
+    if standalone:
+        page = path / "explorer.html" if path.is_dir() else path
+        folders = page.parents
+    else:
+        folder = path.with_suffix("") if path.suffix == ".html" else path
+        page = folder / "index.html"
+        folders = (folder / "shards", *page.parents)
+    if page.is_dir():
+        raise ValueError(f"{page} is a folder, so the page cannot be written there: rename it")
+    if blocking := [at for at in folders if at.exists() and not at.is_dir()]:
+        raise ValueError(
+            f"{blocking[0]} is a file, so {page} cannot be written below it: choose another place"
+        )
+    return page

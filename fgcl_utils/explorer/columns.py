@@ -5,8 +5,8 @@ import pandas as pd
 
 from fgcl_utils.taxonomy import RESERVED
 
-MOST_COLUMNS = 6  # that are taken unasked
-MOST_VALUES = 40  # of a category: a legend that can still be read
+MOST_COLUMNS = 24  # that are taken unasked
+MOST_VALUES = 1000  # of a category
 LEAST_NUMBERS = 13  # different ones, or they are a category's values, such as years
 STEPS = 65_534  # of a ramp; one more stands for no value
 
@@ -19,8 +19,9 @@ def further_columns(table, levels, names=None):
     table : DataFrame
     levels : sequence of str
     names : sequence of str, optional
-        Those that are wanted. By default the first six that hold numbers or 2 to 40 different
-        values; what names the photo or its split is none of them.
+        Those that are wanted. By default all, at most 24, that hold numbers or a category: 2 to
+        1,000 different values, two photos to a value on average. What names the photo or its split
+        is none of them.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def further_columns(table, levels, names=None):
             raise ValueError(
                 f"column {unfit[0]!r} cannot colour the map, having "
                 f"{table[unfit[0]].astype(str).nunique()} different values: choose one that holds "
-                f"numbers or 2 to {MOST_VALUES} different values"
+                f"numbers or 2 to {MOST_VALUES} values, two photos a value on average"
             )
     return [({"name": str(name)} | about, codes) for name, (about, codes) in coded]
 
@@ -65,7 +66,7 @@ def _coded(cells):
         codes[given] = np.round((numbers - low) / (high - low) * STEPS)
         return {"low": low, "high": high}, codes
     values = text[given].unique().tolist()
-    if not 2 <= len(values) <= MOST_VALUES:
+    if not 2 <= len(values) <= min(MOST_VALUES, max(2, given.sum() // 2)):
         return None
     values.sort(key=float if are_numbers else str)
     codes[given] = pd.Index(values).get_indexer(text[given])

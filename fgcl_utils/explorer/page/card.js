@@ -1,14 +1,17 @@
-// The card beside the point under the pointer.
+// The card of the point under the pointer. It lies where it hides the least of the points around
+// this one, on either map.
 
 import { meta } from "./data.js";
 import { $, el } from "./dom.js";
-import { camera, screenOf } from "./map.js";
+import { clearestPlace } from "./geometry.js";
+import { camera, panesNow, screenOf } from "./map.js";
 import { drawOverlay, halo } from "./overlay.js";
 import { nameLines, photo } from "./photo.js";
 import { state } from "./state.js";
 import { theme } from "./theme.js";
 import { isOutlier, nearestName, outlierWord } from "./verdicts.js";
 
+const AROUND = 70; // pixels around the point that the card keeps clear of, if it can
 let hovered = -1;
 let lingering = 0;
 
@@ -20,8 +23,8 @@ export function hover(i) {
   else showCard(i);
 }
 
-export function drawHovered(context) {
-  if (hovered >= 0) halo(context, hovered, camera.radius + 4, theme.hex.ink, 2);
+export function drawHovered(context, pane) {
+  if (hovered >= 0) halo(context, pane, hovered, 4, theme.hex.ink, 2);
 }
 
 export function showCard(i) {
@@ -47,12 +50,11 @@ export function showCard(i) {
 
 function placeCard(i) {
   const card = $("card");
-  const [x, y] = screenOf(i);
-  const gap = camera.radius + 14;
-  const left = x + gap + 180 < camera.width ? x + gap : x - gap - 178;
-  const top = Math.min(Math.max(6, y - 90), camera.height - camera.foot - card.offsetHeight - 6);
-  const [dx, dy] = [left, top].map((v) => Math.round(Math.max(4, v)));
-  card.style.transform = `translate(${dx}px, ${dy}px)`;
+  const size = [card.offsetWidth, card.offsetHeight];
+  const area = [camera.width, camera.height - camera.foot];
+  const spots = panesNow().map((pane) => screenOf(i, pane));
+  const [x, y] = clearestPlace(size, area, spots, AROUND).map(Math.round);
+  card.style.transform = `translate(${x}px, ${y}px)`;
 }
 
 export function hideCard() {

@@ -1,13 +1,14 @@
 // The chosen photo: its neighbours are listed, and N and P step from it.
 
 import { showCard } from "./card.js";
-import { levels, methods } from "./data.js";
+import { levels } from "./data.js";
 import { shown } from "./filters.js";
-import { bringIntoView, camera } from "./map.js";
+import { bringIntoView } from "./map.js";
 import { announce } from "./messages.js";
 import { className } from "./names.js";
 import { halo } from "./overlay.js";
 import { state, update } from "./state.js";
+import { methodName } from "./steps.js";
 import { theme } from "./theme.js";
 import { isOutlier, nearestName, outlierWord } from "./verdicts.js";
 
@@ -32,10 +33,10 @@ export function describe(i) {
   const near = nearestName(i, state.method);
   const outlier = isOutlier(i, state.method) ? outlierWord() : `no ${outlierWord()}`;
   const place = isOutlier(i, state.method) && near ? `, nearest to ${near}` : "";
-  const verdict = `${outlier} under ${methods[state.method].name}${place}`;
+  const verdict = `${outlier} under ${methodName(state.method)}${place}`;
   return [className(i, 0), ...above, verdict].join(", ");
 }
 
-export function drawChosen(context) {
-  if (state.chosen >= 0) halo(context, state.chosen, camera.radius + 5, theme.hex.accent, 3);
+export function drawChosen(context, pane) {
+  if (state.chosen >= 0) halo(context, pane, state.chosen, 5, theme.hex.accent, 3);
 }

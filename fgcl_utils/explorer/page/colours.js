@@ -1,6 +1,7 @@
 // What the points are coloured by: a level of their labels, or a further column of the table. A
 // colouring has a code for each point, a colour for each code, and a legend: the classes that its
-// reader can tell apart, whose codes give the points their symbols, or a ramp.
+// reader can tell apart, whose codes give the points their symbols, or a ramp. For filters it has all
+// of its classes, or the numbers and their ends.
 
 import { codesOf, coarsest, columns, levels, meta, n } from "./data.js";
 import { unnamed } from "./names.js";
@@ -48,7 +49,8 @@ function legendLevel(l) {
 
 const byLevel = levels.map(({ name }, l) => {
   const legend = levelClasses[legendLevel(l)];
-  return { name, codes: codesOf[l], colours: levelClasses[l].colours, legend };
+  const { names, codes, colours } = levelClasses[l];
+  return { name, level: l, classes: { names, codes }, codes, colours, legend };
 });
 
 const NO_VALUE = 65535;
@@ -57,9 +59,10 @@ const STEPS = 64; // of a ramp
 function byCategory({ name, values }, given) {
   const names = [...values, "not given"];
   const codes = given.map((c) => Math.min(c, values.length));
-  const colours = [...values.map((_, c) => classColour(c)), NO_CLASS];
+  const colourAt = values.length > PAIRS ? distantColour : classColour;
+  const colours = [...values.map((_, c) => colourAt(c)), NO_CLASS];
   const legend = { title: name, names, codes, colours };
-  return { name, codes, colours, legend, textOf: (i) => names[codes[i]] };
+  return { name, classes: legend, codes, colours, legend, textOf: (i) => names[codes[i]] };
 }
 
 function byNumber({ name, low, high }, given) {
@@ -69,6 +72,8 @@ function byNumber({ name, low, high }, given) {
   const number = (c) => Number((low + (c / (NO_VALUE - 1)) * (high - low)).toPrecision(4));
   return {
     name,
+    ends: [low, high],
+    valueOf: (i) => (given[i] === NO_VALUE ? NaN : number(given[i])),
     codes: Uint8Array.from(given, stepOf),
     colours: [...ramp, NO_CLASS],
     legend,
@@ -84,7 +89,8 @@ export const COLOURINGS = [
   ),
 ];
 
-export const colouring = () => COLOURINGS.find(({ name }) => name === state.colour);
+export const colouringOf = (wanted) => COLOURINGS.find(({ name }) => name === wanted);
+export const colouring = () => colouringOf(state.colour);
 export const legendNow = () => colouring().legend;
 // The classes to count by: the legend's, if it has any.
 export const classesNow = () => (legendNow().ramp ? levelClasses[meta.judged[0]] : legendNow());
@@ -112,7 +118,7 @@ export function iconOfClass(l, c) {
 // What the legend hides stays hidden: in another legend, the classes that have no other points.
 export function colourBy(name) {
   const { codes } = legendNow();
-  const next = COLOURINGS.find((other) => other.name === name).legend;
+  const next = colouringOf(name).legend;
   const met = new Set();
   const seen = new Set();
   for (let i = 0; i < n; i++) {

@@ -7,7 +7,7 @@ import { el } from "./dom.js";
 import { factsOf } from "./facts.js";
 import { FILTERS, sizeOf } from "./filters.js";
 import { letter, plural } from "./format.js";
-import { camera, screenOf } from "./map.js";
+import { screenOf } from "./map.js";
 import { announce } from "./messages.js";
 import { isNamed, nameOf } from "./names.js";
 import { halo } from "./overlay.js";
@@ -19,14 +19,15 @@ import { isOutlier, judgedName, nearestName, outlierCounts } from "./verdicts.js
 
 export const MOST_PINS = 8;
 
-export function togglePin(i) {
+// The reader then sees the pins side by side, unless told to stay.
+export function togglePin(i, tab = "compare") {
   const pinned = state.pins.includes(i);
   if (!pinned && state.pins.length >= MOST_PINS) {
     announce(`${MOST_PINS} photos are compared at most; unpin one first.`, true);
     return;
   }
   const pins = pinned ? state.pins.filter((pin) => pin !== i) : [...state.pins, i];
-  update({ pins, chosen: i, tab: "compare" });
+  update({ pins, chosen: i, tab });
   announce(`${pinned ? "Unpinned" : "Pinned"} ${describe(i)}`);
 }
 
@@ -89,16 +90,19 @@ function pinCard(i, place) {
     "article.pin",
     photo(i, ["thumb", "photo"], el("span.badge", letter(place)), el("button", unpin, "×")),
     ...nameLines(i),
-    el(
-      "div.verdicts",
-      { title: `Nearest ${judgedName()} centroid under each method` },
-      ...methods.flatMap(({ name }, m) => [el("span.soft", name), verdictOf(i, m)]),
-    ),
+    verdictLines(i),
     image,
   );
   card.dataset.point = i;
   return card;
 }
+
+export const verdictLines = (i) =>
+  el(
+    "div.verdicts",
+    { title: `Nearest ${judgedName()} centroid under each method` },
+    ...methods.flatMap(({ name }, m) => [el("span.soft", name), verdictOf(i, m)]),
+  );
 
 function verdictOf(i, m) {
   const near = nearestName(i, m);
@@ -112,15 +116,15 @@ function verdictOf(i, m) {
   return el("span.warn", { title }, `◎ ${near ?? "outlier"}`);
 }
 
-export function drawPins(context) {
-  state.pins.forEach((i, place) => drawPin(context, i, letter(place)));
+export function drawPins(context, pane) {
+  state.pins.forEach((i, place) => drawPin(context, pane, i, letter(place)));
 }
 
-function drawPin(context, i, text) {
-  const [x, y] = screenOf(i);
-  const foot = y - camera.radius - 4;
+function drawPin(context, pane, i, text) {
+  const [x, y] = screenOf(i, pane);
+  const foot = y - pane.radius - 4;
   const top = foot - 13;
-  halo(context, i, camera.radius + 4, theme.hex.ink, 2);
+  halo(context, pane, i, 4, theme.hex.ink, 2);
   context.beginPath();
   context.moveTo(x, foot);
   context.lineTo(x, top);

@@ -4,8 +4,8 @@ import { copyLink } from "./address.js";
 import { colourBy, COLOURINGS } from "./colours.js";
 import { levels, meta, methods } from "./data.js";
 import { $, el } from "./dom.js";
-import { FILTERS, filterNow, shown, sizeOf } from "./filters.js";
-import { grouped, listedOr, plural } from "./format.js";
+import { FILTERS, filterNow, outlierFilters, shown, sizeOf, wrongFilters } from "./filters.js";
+import { capital, grouped, listedOr, plural } from "./format.js";
 import { showHelp } from "./help.js";
 import { select } from "./lasso.js";
 import { savePNG } from "./picture.js";
@@ -26,7 +26,11 @@ export function buildControls() {
   );
   buildColours();
   buildJudged();
-  $("filter").append(...FILTERS.map(({ key }) => el("option", { value: key })));
+  $("filter").append(
+    el("option", { value: "all" }),
+    ...filterGroup("Outliers", outlierFilters),
+    ...filterGroup(`${capital(levels[0].name)} right or wrong`, wrongFilters),
+  );
   $("filter").onchange = ({ target: { value } }) =>
     update({ filter: value, tab: value === "all" ? state.tab : "outliers" });
   const names = levels.map(({ name }) => name);
@@ -38,6 +42,7 @@ export function buildControls() {
     select(shown());
     $("map").focus();
   };
+  for (const key of ["pictures", "names"]) $(key).onclick = () => update({ [key]: !state[key] });
   $("png").onclick = savePNG;
   $("link").onclick = copyLink;
   $("theme").onclick = nextTheme;
@@ -66,7 +71,8 @@ function buildJudged() {
 }
 
 export function showControls(change) {
-  if ("judged" in change) tellCounts();
+  if ("judged" in change || "steps" in change) tellCounts();
+  for (const key of ["pictures", "names"]) $(key).setAttribute("aria-pressed", String(state[key]));
   markRadio($("methods"), state.method);
   if ($("colours").matches("select")) $("colours").value = state.colour;
   else markRadio($("colours"), colourNames.indexOf(state.colour));
@@ -79,11 +85,16 @@ function tellCounts() {
   [...$("methods").children].forEach((button, m) => {
     button.lastChild.textContent = plural(outlierCounts()[m], "outlier");
   });
-  [...$("filter").children].forEach((option, place) => {
+  [...$("filter").options].forEach((option, place) => {
     const filter = FILTERS[place];
     option.textContent = `${grouped(sizeOf(filter))} ${filter.words()}`;
   });
 }
+
+const filterGroup = (label, filters) =>
+  filters.length
+    ? [el("optgroup", { label }, ...filters.map(({ key }) => el("option", { value: key })))]
+    : [];
 
 // Buttons, built once and then only marked, so that focus and double presses survive a change.
 function radio(parent, contents, pick) {

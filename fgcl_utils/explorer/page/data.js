@@ -4,7 +4,9 @@
 import { $ } from "./dom.js";
 
 export const meta = JSON.parse($("meta").textContent);
-export const methods = meta.methods; // [{name, dimensions, centre, half, trustworthiness, …}]
+// [{name, maps, steps, start}]: places in meta.maps, which has {dimensions, centre, half, …}, with
+// a label for each, and the one that opens. Most have one map.
+export const methods = meta.methods;
 export const levels = meta.levels; // of the labels, finest first: [{name, plural, names}]
 export const coarsest = levels.length - 1;
 export const n = meta.points;
@@ -30,18 +32,13 @@ function readColumns(bytes) {
   const take = (Type, length) =>
     new Type(bytes.buffer.slice(from, (from += length * Type.BYTES_PER_ELEMENT)));
   return {
-    positions: methods.map(() => take(Int16Array, 2 * n)), // per method (n, 2) of ±32767
+    positions: meta.maps.map(() => take(Int16Array, 2 * n)), // per map (n, 2) of ±32767
     labels: take(meta.paths.length <= 65536 ? Uint16Array : Uint32Array, n), // places in the paths
-    verdicts: Object.fromEntries(meta.judged.map((l) => [l, readVerdicts(take)])),
+    // Per level and map the nearest class of each point; where there is none to tell, outliers of
+    // the level that is judged, bit k on map k.
+    nearest: meta.has_nearest && levels.map(() => meta.maps.map(() => take(Uint16Array, n))),
+    outliers: !meta.has_nearest && take(Uint16Array, n),
     further: meta.columns.map(() => take(Uint16Array, n)), // 65535: no value
-  };
-}
-
-// At one level: the nearest class under each method, and the outliers.
-function readVerdicts(take) {
-  return {
-    nearest: methods.map(() => (meta.has_nearest ? take(Uint16Array, n) : null)),
-    outliers: take(Uint8Array, n), // bit m: outlier under method m
   };
 }
 

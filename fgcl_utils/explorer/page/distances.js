@@ -3,9 +3,10 @@
 import { coarsest, levels, meta, methods, n } from "./data.js";
 import { el } from "./dom.js";
 import { distance, rankOf } from "./facts.js";
-import { grouped, letter, rankText } from "./format.js";
+import { capital, grouped, letter, rankText } from "./format.js";
 import { kinship, SIGNS } from "./names.js";
 import { state } from "./state.js";
+import { methodName } from "./steps.js";
 
 export async function showDistances(board, pins) {
   const pairs = [];
@@ -18,8 +19,8 @@ export async function showDistances(board, pins) {
   const header = ["pair", ...methods.map(({ name }) => name)];
   board.replaceChildren(
     el("h2", "How far apart"),
-    ...finding(related, Math.min, "closest together"),
-    ...finding(strangers, Math.max, "farthest apart"),
+    ...finding(related, true),
+    ...finding(strangers, false),
     el(
       "div.wide",
       el(
@@ -30,9 +31,10 @@ export async function showDistances(board, pins) {
     ),
     el(
       "p.soft",
-      "Cosine distance in the original space. # is the second photo's place " +
-        `among the first one's ${grouped(n - 1)} neighbours; marked is the method that ` +
-        `ranks the pair closest. ${SIGNS}.`,
+      `# is the second photo's place among the first one's ${grouped(n - 1)} neighbours in the ` +
+        "original space; point at it for the cosine distance. Marked is the better method: " +
+        "relatives should be close, strangers far. Distances have a scale of their own under " +
+        `each method, so that ranks compare better. ${SIGNS}.`,
     ),
   );
 }
@@ -50,7 +52,7 @@ async function compared(a, i, b, j) {
 const rankLabel = (rank) => rankText(rank, meta.neighbours);
 
 function pairRow({ a, b, sign, words, distances, ranks }) {
-  const least = Math.min(...ranks);
+  const best = sign === "?" ? [] : bestOf(ranks, sign !== "≠");
   const badge = (pin) => el("span.badge.inline", letter(pin));
   return el(
     "tr",
@@ -58,39 +60,47 @@ function pairRow({ a, b, sign, words, distances, ranks }) {
     ...ranks.map((rank, m) =>
       el(
         "td",
-        { className: rank === least && Number.isFinite(least) ? "best" : "" },
-        distances[m].toFixed(2),
-        el("small.soft", rankLabel(rank)),
+        {
+          className: best.includes(m) ? "best" : "",
+          title: `cosine distance ${distances[m].toFixed(2)} under ${methodName(m)}`,
+        },
+        rankLabel(rank),
+        best.includes(m) ? el("span.unseen", " (better)") : null,
       ),
     ),
   );
 }
 
-// Relatives should be close, photos that share no class far apart: who does it best?
-function finding(pairs, best, words) {
+// Relatives are best close, strangers best far; none is better where all rank alike.
+function bestOf(ranks, close) {
+  const wanted = close ? Math.min(...ranks) : Math.max(...ranks);
+  const best = [...ranks.keys()].filter((m) => ranks[m] === wanted);
+  return best.length < ranks.length ? best : [];
+}
+
+// Which method does better for all pairs of a kind.
+function finding(pairs, close) {
   if (!pairs.length || methods.length < 2) return [];
   const mean = methods.map(
     (_, m) => pairs.reduce((sum, { ranks }) => sum + ranks[m], 0) / pairs.length,
   );
-  const bestRank = best(...mean);
-  const winners = methods.filter((_, m) => mean[m] === bestRank).map(({ name }) => name);
+  const names = pairs.map(({ a, b }) => `${letter(a)} and ${letter(b)}`).join(", ");
   const { name, plural: many } = levels[coarsest];
-  const several = best === Math.min ? `of one ${name}` : `of different ${many}`;
-  const kind = pairs.length > 1 ? several : pairs[0].words;
-  const names = pairs.map(({ a, b }) => `${letter(a)} and ${letter(b)}`);
-  const who = `${names.join(", ")} (${kind})`;
-  if (winners.length === methods.length) {
-    return [el("p.finding", `${who}: every method ranks them alike, ${rankLabel(bestRank)}.`)];
+  const several = close ? `of one ${name}` : `of different ${many}`;
+  const who = `${names} (${pairs.length > 1 ? several : pairs[0].words})`;
+  const best = bestOf(mean, close);
+  if (!best.length) {
+    return [el("p.finding", `${who}: every method ranks them alike, ${rankLabel(mean[0])}.`)];
   }
-  const others = methods.flatMap(({ name }, m) =>
-    mean[m] === bestRank ? [] : [`${name} ${rankLabel(mean[m])}`],
-  );
-  const put = `${winners.join(" and ")} put${winners.length > 1 ? "" : "s"}`;
-  const average = pairs.length > 1 ? " on average" : "";
+  const told = (m) => `${methodName(m)} ${rankLabel(mean[m])}`;
+  const others = [...methods.keys()].filter((m) => !best.includes(m));
+  const words = `${close ? "closest" : "farthest apart"}${pairs.length > 1 ? " on average" : ""}`;
   return [
     el(
       "p.finding",
-      `${who}: ${put} them ${words}, ${rankLabel(bestRank)}${average}; ${others.join(", ")}.`,
+      `${who} should be ${close ? "close" : "far apart"}. ${capital(words)} under `,
+      el("b", best.map(told).join(", ")),
+      `; ${others.map(told).join(", ")}.`,
     ),
   ];
 }

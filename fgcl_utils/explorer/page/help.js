@@ -13,6 +13,8 @@ const KEYS = [
   ["1  2  3", "method"],
   ["C", `colour by ${coloursText}`],
   ["O", "outliers of this method, or all photos"],
+  ["B", "two maps side by side, or one"],
+  ["V  M", "photos, names on the map, or not"],
   ["L", "lasso"],
   ["/", "find"],
   ["+  −  0", "zoom in, out, whole map"],
@@ -23,13 +25,15 @@ const shownKind = () => levels[legendNow().level]?.name ?? legendNow().title;
 
 export function showHelp() {
   const { count: unread, names } = meta.unreadable;
+  $("dialog").setAttribute("aria-label", "Help and keys");
   $("dialog").replaceChildren(
     el("h2", meta.title),
     el(
       "p",
       "Each point is a photo, placed so that photos which the network finds similar lie close. " +
         `${legendNow().ramp ? "Colour tells" : "Shape and colour tell"} the ${shownKind()}; a ring ` +
-        "marks an outlier. Switch the method and every point travels to its new place.",
+        "marks an outlier. Switch the method and every point travels to its new place; two maps " +
+        "show two methods at once.",
     ),
     el(
       "div.keys",

@@ -1,5 +1,6 @@
 // Keys. help.js lists them.
 
+import { unfiltered } from "./active.js";
 import { hideCard } from "./card.js";
 import { choose, step } from "./choice.js";
 import { colourBy, COLOURINGS } from "./colours.js";
@@ -21,6 +22,9 @@ const ANYWHERE = {
   Escape: escape,
   c: nextColour,
   o: toggleOutliers,
+  b: () => $("two").click(),
+  v: () => $("pictures").click(),
+  m: () => $("names").click(),
   l: toggleLasso,
   "/": () => $("search").focus(),
   "?": showHelp,
@@ -66,7 +70,7 @@ function escape() {
   else if (state.selection.length) clearSelection();
   else if (state.pins.length) update({ pins: [] });
   else if (state.chosen >= 0) choose(-1);
-  else update({ filter: "all", query: "", marked: new Set(), hidden: new Set() });
+  else update(unfiltered());
   hideCard();
   repaint();
 }

@@ -5,16 +5,18 @@ import { $ } from "./dom.js";
 import { shown } from "./filters.js";
 import { plural } from "./format.js";
 import { inside, toMap, toScreen } from "./geometry.js";
-import { camera, positionOf } from "./map.js";
+import { paneAt, positionOf, screenOf } from "./map.js";
 import { announce } from "./messages.js";
 import { drawOverlay } from "./overlay.js";
 import { repaint } from "./paint.js";
-import { fillPath, strokePath } from "./pen.js";
-import { update } from "./state.js";
+import { fillPath, strokePath, traceCircle } from "./pen.js";
+import { state, update } from "./state.js";
 import { theme } from "./theme.js";
 
-// On: the next drag draws. The path is on the map's square, and stays with its selection.
-export const lasso = { on: false, drawing: false, path: [] };
+const MOST_DRAWN = 3000; // selected points
+
+// On: the next drag draws. The path is on the square of one map, and stays with its selection.
+export const lasso = { on: false, drawing: false, path: [], pane: null };
 
 export function select(selection) {
   update({ selection, tab: "selection" });
@@ -46,25 +48,36 @@ export function showLasso() {
 }
 
 export function beginLasso(spot) {
-  Object.assign(lasso, { drawing: true, path: [toMap(camera, spot)] });
+  const pane = paneAt(spot);
+  Object.assign(lasso, { drawing: true, pane, path: [toMap(pane, spot)] });
   hideCard();
 }
 
 export function extendLasso(spot) {
-  lasso.path.push(toMap(camera, spot));
+  lasso.path.push(toMap(lasso.pane, spot));
   drawOverlay();
 }
 
 export function finishLasso() {
   const path = lasso.path.length < 3 ? [] : lasso.path;
   Object.assign(lasso, { drawing: false, on: false, path });
-  select(shown().filter((i) => inside(positionOf(i), path)));
+  select(shown().filter((i) => inside(positionOf(i, lasso.pane), path)));
 }
 
-export function drawLasso(context) {
-  if (!lasso.path.length) return;
+// The selected points on every map, with the path on the one where it was drawn.
+export function drawSelection(context, pane) {
   context.beginPath();
-  lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(camera, p)));
+  for (const i of state.selection.slice(0, MOST_DRAWN)) {
+    traceCircle(context, ...screenOf(i, pane), pane.radius + 2);
+  }
+  strokePath(context, theme.hex.accent, 1.6);
+  drawPath(context, pane);
+}
+
+function drawPath(context, pane) {
+  if (!lasso.path.length || lasso.pane !== pane) return;
+  context.beginPath();
+  lasso.path.forEach((p, c) => context[c ? "lineTo" : "moveTo"](...toScreen(pane, p)));
   context.closePath();
   fillPath(context, theme.hex.accent, 0.14);
   strokePath(context, theme.hex.accent, 2);

@@ -1,34 +1,35 @@
 // The chosen photo's nearest neighbours in the original space: a strip of photos, lines on the map.
 
 import { colourOf, legendNow } from "./colours.js";
-import { coarsest, levels, methods } from "./data.js";
+import { coarsest, levels } from "./data.js";
 import { $, el } from "./dom.js";
 import { factsAtHand, factsOf } from "./facts.js";
-import { camera, screenOf } from "./map.js";
+import { screenOf } from "./map.js";
 import { isNamed, kinship, nameOf } from "./names.js";
 import { drawOverlay } from "./overlay.js";
 import { symbolOf } from "./palette.js";
 import { fillPath, strokePath, traceSymbol } from "./pen.js";
 import { state } from "./state.js";
+import { aboutMap, mapOf, methodName } from "./steps.js";
 import { theme } from "./theme.js";
 import { tile } from "./tiles.js";
 
 export async function showNeighbours() {
   const { chosen, method } = state;
+  const map = mapOf(method);
   if (chosen < 0) {
     const how =
       "Click a point, or press N, for the photos that the network finds most similar to it.";
     $("neighbours").replaceChildren(heading("Nearest neighbours", how));
     return;
   }
-  const near = [...(await factsOf(chosen)).neighbours[method]];
-  if (state.chosen !== chosen || state.method !== method) return;
+  const near = [...(await factsOf(chosen)).neighbours[map]];
+  if (state.chosen !== chosen || mapOf(state.method) !== map) return;
   const relations = near.map((j) => kinship(chosen, j));
-  const { name, dimensions } = methods[method];
   $("neighbours").replaceChildren(
     heading(
-      `Nearest to ${nameOf(chosen)} under ${name}`,
-      `in ${dimensions} dimensions, not on the map: ${sharing(chosen, relations)}`,
+      `Nearest to ${nameOf(chosen)} under ${methodName(method)}`,
+      `in ${aboutMap(method).dimensions} dimensions, not on the map: ${sharing(chosen, relations)}`,
     ),
     el("div.strip", ...near.map((j, place) => neighbour(j, place, relations[place]))),
   );
@@ -52,32 +53,32 @@ function sharing(i, relations) {
 }
 
 function neighbour(j, place, { kin, sign, words }) {
-  const button = tile(j, { sign });
-  button.dataset.kin = kin;
-  button.classList.add(sign === "~" ? "relative" : sign === "≠" ? "stranger" : "same");
-  button.setAttribute("aria-label", `neighbour ${place + 1}: ${nameOf(j)}, ${words}`);
-  return button;
+  const box = tile(j, { sign });
+  box.dataset.kin = kin;
+  box.classList.add(sign === "~" ? "relative" : sign === "≠" ? "stranger" : "same");
+  box.firstChild.setAttribute("aria-label", `neighbour ${place + 1}: ${nameOf(j)}, ${words}`);
+  return box;
 }
 
-export function drawNeighbours(context) {
-  const near = factsAtHand(state.chosen)?.neighbours[state.method];
+export function drawNeighbours(context, pane) {
+  const near = factsAtHand(state.chosen)?.neighbours[mapOf(pane.method)];
   if (!near) return;
   for (const j of near) {
     const stranger = kinship(state.chosen, j).sign === "≠";
     context.beginPath();
     context.setLineDash(stranger ? [5, 4] : []);
-    context.moveTo(...screenOf(state.chosen));
-    context.lineTo(...screenOf(j));
+    context.moveTo(...screenOf(state.chosen, pane));
+    context.lineTo(...screenOf(j, pane));
     strokePath(context, stranger ? theme.hex.warn : theme.hex.soft, 1.3, 0.7);
     context.setLineDash([]);
-    drawMarker(context, j);
+    drawMarker(context, pane, j);
     strokePath(context, theme.hex.ink, 1.2);
   }
-  drawMarker(context, state.chosen);
+  drawMarker(context, pane, state.chosen);
 }
 
-function drawMarker(context, i) {
+function drawMarker(context, pane, i) {
   context.beginPath();
-  traceSymbol(context, symbolOf(legendNow().codes[i]), ...screenOf(i), camera.radius + 1);
+  traceSymbol(context, symbolOf(legendNow().codes[i]), ...screenOf(i, pane), pane.radius + 1);
   fillPath(context, colourOf(i));
 }

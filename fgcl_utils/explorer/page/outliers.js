@@ -2,9 +2,11 @@
 
 import { meta, methods } from "./data.js";
 import { el } from "./dom.js";
+import { saveCSV } from "./download.js";
 import { filterNow, shown } from "./filters.js";
 import { capital, percent } from "./format.js";
 import { state, update } from "./state.js";
+import { methodName } from "./steps.js";
 import { tiles } from "./tiles.js";
 import {
   isOutlier,
@@ -20,7 +22,7 @@ import {
 
 export function showOutliers(panel) {
   const filtered = state.filter !== "all";
-  const ofMethod = `${outlierWord()}s under ${methods[state.method].name}`;
+  const ofMethod = `${outlierWord()}s under ${methodName(state.method)}`;
   const subject = filtered ? filterNow().words() : ofMethod;
   const list = shown().filter((i) => filtered || isOutlier(i, state.method));
   // Where they were drawn to: under the method the filter is about, else under the one in view.
@@ -35,11 +37,17 @@ export function showOutliers(panel) {
     return near ? { label: `→ ${near}` } : {};
   };
   const all = el("button", { onclick: () => update({ filter: "all" }) }, "Show all photos");
+  const csv = el("button", { onclick: () => saveCSV(list) }, "CSV");
   panel.replaceChildren(
     el("h2", `${capital(judgedName())} outliers`),
     el("p.soft", ruleNow()),
     el("div", ...methods.map(bar)),
-    el("div.row", el("h2", { id: "listed" }, `${list.length} ${subject}`), filtered ? all : null),
+    el(
+      "div.row",
+      el("h2", { id: "listed" }, `${list.length} ${subject}`),
+      filtered ? all : null,
+      csv,
+    ),
     ...tiles(list, label),
   );
 }

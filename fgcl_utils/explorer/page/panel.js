@@ -1,20 +1,20 @@
 // The side panel and its tabs.
 
 import { showCompare } from "./compare.js";
-import { levels } from "./data.js";
+import { showConfusions } from "./confusions.js";
 import { $, el } from "./dom.js";
-import { capital } from "./format.js";
+import { showOnly } from "./only.js";
 import { showOutliers } from "./outliers.js";
 import { showSelection } from "./selection.js";
-import { showSpecies } from "./species.js";
 import { state, update } from "./state.js";
 
 // Label, a number to show beside it, and what fills the panel. The first opens with the page.
 export const TABS = {
   compare: ["Compare", () => state.pins.length, showCompare],
   outliers: ["Outliers", () => 0, showOutliers],
+  confusions: ["Confusions", () => 0, showConfusions],
   selection: ["Selection", () => state.selection.length, showSelection],
-  species: [capital(levels[0].name), () => state.marked.size, showSpecies],
+  only: ["Filter", () => Object.keys(state.only).length, showOnly],
 };
 
 export function showPanel() {
@@ -40,7 +40,15 @@ export function showPanel() {
   $("panel").setAttribute("aria-labelledby", `tab-${state.tab}`);
   if (focused) $(`tab-${state.tab}`).focus();
   const [, , fill] = TABS[state.tab];
-  fill($("panel"));
+  keepingFocus($("panel"), () => fill($("panel")));
+}
+
+// A panel is filled anew at each change: whoever has pressed a button in it stays there.
+function keepingFocus(panel, act) {
+  const controls = () => [...panel.querySelectorAll("button, select, input")];
+  const place = controls().indexOf(document.activeElement);
+  act();
+  if (place >= 0) controls()[place]?.focus();
 }
 
 function moveTab(event) {

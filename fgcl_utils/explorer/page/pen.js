@@ -21,6 +21,12 @@ export function cleared(canvas) {
   return context;
 }
 
+export function clipTo(context, { left, width, height }) {
+  context.beginPath();
+  context.rect(left, 0, width, height);
+  context.clip();
+}
+
 export function traceSymbol(context, symbol, x, y, radius) {
   OUTLINES[symbol].forEach(([dx, dy], c) =>
     context[c ? "lineTo" : "moveTo"](x + dx * radius, y + dy * radius),

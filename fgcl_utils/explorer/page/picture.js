@@ -1,15 +1,17 @@
 // The map as a PNG at twice the page's resolution, with a title above and the legend below.
 
 import { legendNow } from "./colours.js";
-import { meta, methods, n, sizesOf } from "./data.js";
+import { meta, n, sizesOf } from "./data.js";
 import { $, el } from "./dom.js";
+import { download } from "./download.js";
 import { filterNow } from "./filters.js";
 import { plural } from "./format.js";
-import { camera } from "./map.js";
+import { camera, panesNow } from "./map.js";
 import { paintNow, repaint } from "./paint.js";
 import { symbolOf } from "./palette.js";
 import { fillPath, traceSymbol } from "./pen.js";
 import { state } from "./state.js";
+import { methodName } from "./steps.js";
 import { theme } from "./theme.js";
 import { judgedName, outlierCounts } from "./verdicts.js";
 
@@ -18,7 +20,7 @@ const LINE = 24; // and for a line of the legend
 const FONT = "13px system-ui, sans-serif";
 
 export function savePNG() {
-  const { name } = methods[state.method];
+  const names = panesNow().map(({ method }) => methodName(method));
   const sheet = el("canvas", { width: 2 * camera.width });
   const context = sheet.getContext("2d");
   context.font = FONT;
@@ -28,14 +30,11 @@ export function savePNG() {
   context.fillRect(0, 0, sheet.width, sheet.height);
   drawMap(context);
   context.scale(2, 2);
-  drawTitle(context, name);
+  drawTitle(context, names.join(" | "));
   if (legendNow().ramp) drawRamp(context);
   for (const place of places) drawClass(context, place);
-  sheet.toBlob((blob) => {
-    const url = URL.createObjectURL(blob);
-    el("a", { href: url, download: `map-${name.replace(/[^\w-]+/g, "_")}.png` }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60000);
-  });
+  const file = `map-${names.join("-").replace(/[^\w-]+/g, "_")}.png`;
+  sheet.toBlob((blob) => download(blob, file));
 }
 
 function drawMap(context) {
@@ -48,13 +47,15 @@ function drawMap(context) {
   repaint();
 }
 
-function drawTitle(context, name) {
+function drawTitle(context, names) {
   context.fillStyle = theme.hex.ink;
   context.font = "600 17px system-ui, sans-serif";
-  context.fillText(`${meta.title}: ${name}`, 16, 26);
+  context.fillText(`${meta.title}: ${names}`, 16, 26);
   context.fillStyle = theme.hex.soft;
   context.font = FONT;
-  const outliers = plural(outlierCounts()[state.method], `${judgedName()} outlier`);
+  const outliers = panesNow()
+    .map(({ method }) => plural(outlierCounts()[method], `${judgedName()} outlier`))
+    .join(" | ");
   const about = state.filter === "all" ? "" : `; shown: ${filterNow().words()}`;
   context.fillText(`${outliers} (ringed) among ${plural(n, "photo")}${about}`, 16, 46);
 }

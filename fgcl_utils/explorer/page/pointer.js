@@ -6,7 +6,7 @@ import { togglePin } from "./compare.js";
 import { $ } from "./dom.js";
 import { scaleOf } from "./geometry.js";
 import { beginLasso, extendLasso, finishLasso, lasso, toggleLasso } from "./lasso.js";
-import { camera, pointAt, setView, showWhole, tween, zoomBy } from "./map.js";
+import { firstPane, paneAt, pointAt, setView, settled, showWhole, zoomBy } from "./map.js";
 import { announce, hideHint } from "./messages.js";
 import { state } from "./state.js";
 
@@ -41,13 +41,13 @@ function pointerDown(event) {
   pointers.set(event.pointerId, here);
   $("overlay").setPointerCapture(event.pointerId);
   if (lasso.on && pointers.size === 1) beginLasso(here);
-  else drag = { from: here, moved: false };
+  else drag = { from: here, pane: paneAt(here), moved: false };
 }
 
 function pointerMove(event) {
   const here = spotOf(event);
   if (!pointers.has(event.pointerId)) {
-    if (tween.t === 1 && event.pointerType === "mouse") pointTo(pointAt(here));
+    if (settled() && event.pointerType === "mouse") pointTo(pointAt(here));
     return;
   }
   const before = pointers.get(event.pointerId);
@@ -57,24 +57,24 @@ function pointerMove(event) {
     pinch(event.pointerId, before, here);
   } else if (drag) {
     drag.moved ||= Math.hypot(here[0] - drag.from[0], here[1] - drag.from[1]) > 5;
-    if (drag.moved) pan(before[0] - here[0], before[1] - here[1]);
+    if (drag.moved) pan(before[0] - here[0], before[1] - here[1], drag.pane);
   }
   pointers.set(event.pointerId, here);
 }
 
-export function pan(dx, dy) {
+export function pan(dx, dy, pane = firstPane) {
   hideCard();
   $("map").classList.add("drag");
-  const { x, y, z } = state.view;
-  const scale = scaleOf(camera);
-  setView({ x: x + dx / scale, y: y - dy / scale, z });
+  const { x, y, z } = pane.view;
+  const scale = scaleOf(pane);
+  setView({ x: x + dx / scale, y: y - dy / scale, z }, pane);
 }
 
 function pinch(id, before, here) {
-  drag = { from: here, moved: true };
+  drag = { from: here, pane: paneAt(here), moved: true };
   const other = [...pointers].find(([key]) => key !== id)[1];
   const span = (p) => Math.max(20, Math.hypot(p[0] - other[0], p[1] - other[1]));
-  pan((before[0] - here[0]) / 2, (before[1] - here[1]) / 2);
+  pan((before[0] - here[0]) / 2, (before[1] - here[1]) / 2, drag.pane);
   zoomBy(span(here) / span(before), [(here[0] + other[0]) / 2, (here[1] + other[1]) / 2]);
 }
 

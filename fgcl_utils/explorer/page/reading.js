@@ -1,25 +1,29 @@
 // The line below the map: how many photos it shows, and how far it can be trusted.
 
-import { methods, n } from "./data.js";
+import { n } from "./data.js";
 import { $ } from "./dom.js";
 import { shown } from "./filters.js";
 import { grouped, plural } from "./format.js";
-import { state } from "./state.js";
+import { panesNow } from "./map.js";
+import { aboutMap, methodName } from "./steps.js";
 
 export function showReading() {
   const visible = shown().length;
   const photos = plural(n, "photo");
   $("reading").textContent = [
     visible === n ? `All ${photos} shown.` : `${grouped(visible)} of ${photos} shown.`,
-    ...flattery(methods[state.method]),
+    ...flattery(panesNow().map(({ method }) => method)),
     "Outliers (ringed) and neighbours are computed in the original space.",
   ].join(" ");
 }
 
-function flattery({ name, trustworthiness, knn_preservation: kept, k }) {
-  if (trustworthiness === undefined) return [];
-  return [
-    `The map flatters: under ${name} its trustworthiness is ${trustworthiness.toFixed(2)}, and ` +
-      `${Math.round(100 * kept)} % of the ${k} nearest neighbours stay nearest on it.`,
-  ];
+function flattery(shownMethods) {
+  const { k } = aboutMap(shownMethods[0]);
+  if (!k) return [];
+  const kept = shownMethods.map((m) => {
+    const { trustworthiness, knn_preservation: part } = aboutMap(m);
+    const trust = `trustworthiness ${trustworthiness.toFixed(2)}`;
+    return `${Math.round(100 * part)} % under ${methodName(m)} (${trust})`;
+  });
+  return [`The map flatters: of ${k} nearest neighbours it keeps ${kept.join(", ")}.`];
 }

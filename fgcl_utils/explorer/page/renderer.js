@@ -33,9 +33,12 @@ function useRenderer(chosen) {
 
 export const drawPoints = () => renderer.draw();
 
-const STYLING = ["method", "colour", "judged", "filter", "hidden", "marked", "query"];
+const STYLING = new Set([
+  ...["method", "beside", "steps", "colour", "judged"],
+  ...["filter", "hidden", "only", "query", "pair"],
+]);
 export function restylePoints(change) {
-  if (!STYLING.some((key) => key in change)) return;
+  if (!Object.keys(change).some((key) => STYLING.has(key))) return;
   refilter();
   renderer.restyle();
 }

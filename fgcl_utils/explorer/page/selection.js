@@ -1,11 +1,12 @@
 // The selected photos as a gallery.
 
 import { classesNow } from "./colours.js";
-import { methods } from "./data.js";
 import { el } from "./dom.js";
+import { saveCSV } from "./download.js";
 import { plural } from "./format.js";
 import { clearSelection } from "./lasso.js";
 import { state } from "./state.js";
+import { methodName } from "./steps.js";
 import { tiles } from "./tiles.js";
 import { isOutlier, outlierWord } from "./verdicts.js";
 
@@ -38,10 +39,11 @@ export function showSelection(panel) {
     el(
       "div.row",
       el("h2", plural(list.length, "photo")),
+      el("button", { onclick: () => saveCSV(list) }, "CSV"),
       el("button", { onclick: clearSelection }, "Clear"),
     ),
     el("div.mix", { "aria-hidden": "true" }, ...parts.map(share)),
-    el("p.soft", `${words}. ${plural(out, outlierWord())} under ${methods[state.method].name}.`),
+    el("p.soft", `${words}. ${plural(out, outlierWord())} under ${methodName(state.method)}.`),
     ...tiles(list),
   );
 }

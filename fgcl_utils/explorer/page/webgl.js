@@ -4,20 +4,20 @@ import { colouring } from "./colours.js";
 import { columns, n } from "./data.js";
 import { ringed, visibility } from "./filters.js";
 import { scaleOf } from "./geometry.js";
-import { camera, tween } from "./map.js";
+import { panesNow } from "./map.js";
 import { rgb, symbolOf } from "./palette.js";
 import { resizeCanvas } from "./pen.js";
-import { state } from "./state.js";
+import { mapOf } from "./steps.js";
 import { theme } from "./theme.js";
 
 const VERTEX = `#version 300 es
-  in vec2 here; in vec2 there; in vec3 colour; in vec2 look; // look: symbol, 4·ring + level
-  uniform vec2 scale, offset; uniform float tween, radius, dimRadius;
+  in vec2 here; in vec2 there; in vec3 colour; in vec2 look; // symbol, level + 4, 8: ring on map
+  uniform vec2 scale, offset; uniform float tween, radius, dimRadius, ringBit;
   uniform vec3 dim;
   flat out int symbol; flat out float ring, size, solid; flat out vec3 tint;
   void main() {
     float lvl = mod(look.y, 4.0);
-    ring = lvl > 1.5 ? floor(look.y / 4.0) : 0.0;
+    ring = lvl > 1.5 ? mod(floor(look.y / ringBit), 2.0) : 0.0;
     symbol = int(look.x);
     size = lvl < 1.5 ? dimRadius : radius;
     tint = lvl < 1.5 ? dim : colour;
@@ -104,7 +104,8 @@ export class WebGLPoints {
     this.positions = columns.positions.map((data) => this.buffer(data));
     this.colours = this.buffer(new Uint8Array(4 * n));
     this.looks = this.buffer(new Uint8Array(2 * n));
-    this.order = gl.createBuffer();
+    this.orders = [gl.createBuffer(), gl.createBuffer()]; // a pane's: ringed points last
+    gl.enable(gl.SCISSOR_TEST);
   }
 
   buffer(data) {
@@ -121,13 +122,13 @@ export class WebGLPoints {
     const looks = new Uint8Array(2 * n);
     const { codes, colours: hex, legend } = colouring();
     const tints = hex.map(rgb);
-    const layers = [[], [], []]; // dimmed below, ringed on top
+    const shownPanes = panesNow();
     for (let i = 0; i < n; i++) {
-      const ring = ringed(i) ? 1 : 0;
       colours.set(tints[codes[i]], 4 * i);
       looks[2 * i] = symbolOf(legend.codes[i]);
-      looks[2 * i + 1] = 4 * ring + visibility[i];
-      if (visibility[i]) layers[visibility[i] === 1 ? 0 : 1 + ring].push(i);
+      looks[2 * i + 1] = visibility[i];
+      for (const { place, method } of shownPanes)
+        if (ringed(i, method)) looks[2 * i + 1] += 4 << place;
     }
     for (const [buffer, data] of [
       [this.colours, colours],
@@ -136,9 +137,20 @@ export class WebGLPoints {
       gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
       gl.bufferData(gl.ARRAY_BUFFER, data, gl.DYNAMIC_DRAW);
     }
+    for (const { place } of shownPanes) this.arrange(this.orders[place], looks, 4 << place);
+  }
+
+  // Dimmed below, ringed on top.
+  arrange(buffer, looks, ringBit) {
+    const { gl } = this;
+    const layers = [[], [], []];
+    for (let i = 0; i < n; i++) {
+      const look = looks[2 * i + 1];
+      if (visibility[i]) layers[visibility[i] === 1 ? 0 : look & ringBit ? 2 : 1].push(i);
+    }
     const order = Uint32Array.from(layers.flat());
     this.drawn = order.length;
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.order);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, buffer);
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, order, gl.DYNAMIC_DRAW);
   }
 
@@ -154,29 +166,37 @@ export class WebGLPoints {
   draw() {
     const { gl, canvas } = this;
     const pixel = resizeCanvas(canvas);
-    gl.viewport(0, 0, canvas.width, canvas.height);
+    gl.scissor(0, 0, canvas.width, canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    this.attribute("here", this.positions[tween.from], 2, gl.SHORT, true);
-    this.attribute("there", this.positions[state.method], 2, gl.SHORT, true);
     this.attribute("colour", this.colours, 3, gl.UNSIGNED_BYTE, true);
     this.attribute("look", this.looks, 2, gl.UNSIGNED_BYTE, false);
-    const { x, y } = state.view;
-    const sx = (2 * scaleOf(camera)) / camera.width;
-    const sy = (2 * scaleOf(camera)) / camera.height;
-    const radius = camera.radius;
-    const set = this.uniform;
-    gl.uniform2f(set.scale, sx, sy);
-    gl.uniform2f(set.offset, -x * sx, camera.foot / camera.height - y * sy);
-    gl.uniform1f(set.tween, tween.t);
-    gl.uniform1f(set.radius, radius * pixel);
-    gl.uniform1f(set.dimRadius, Math.max(0.7, radius * 0.62) * pixel);
-    gl.uniform1f(set.pixel, pixel);
+    gl.uniform1f(this.uniform.pixel, pixel);
     for (const name of ["page", "ink", "dim"]) {
       const [r, g, b] = theme.rgb[name];
-      gl.uniform3f(set[name], r / 255, g / 255, b / 255);
+      gl.uniform3f(this.uniform[name], r / 255, g / 255, b / 255);
     }
-    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.order);
+    for (const pane of panesNow()) this.drawPane(pane, pixel);
+  }
+
+  drawPane(pane, pixel) {
+    const { gl, canvas, uniform } = this;
+    const from = Math.round(pane.left * pixel);
+    const area = [from, 0, Math.round((pane.left + pane.width) * pixel) - from, canvas.height];
+    gl.viewport(...area);
+    gl.scissor(...area);
+    this.attribute("here", this.positions[pane.from], 2, gl.SHORT, true);
+    this.attribute("there", this.positions[mapOf(pane.method)], 2, gl.SHORT, true);
+    const { x, y } = pane.view;
+    const sx = (2 * scaleOf(pane)) / pane.width;
+    const sy = (2 * scaleOf(pane)) / pane.height;
+    gl.uniform2f(uniform.scale, sx, sy);
+    gl.uniform2f(uniform.offset, -x * sx, (pane.foot - pane.head) / pane.height - y * sy);
+    gl.uniform1f(uniform.tween, pane.t);
+    gl.uniform1f(uniform.radius, pane.radius * pixel);
+    gl.uniform1f(uniform.dimRadius, Math.max(0.7, pane.radius * 0.62) * pixel);
+    gl.uniform1f(uniform.ringBit, 4 << pane.place);
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.orders[pane.place]);
     gl.drawElements(gl.POINTS, this.drawn, gl.UNSIGNED_INT, 0);
   }
 }
