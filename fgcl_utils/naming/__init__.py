@@ -1,0 +1,22 @@
+"""What is on a new photo? A finished run answers, as a careful person would::
+
+    identifier = Identifier.from_run("runs/demo/hcl/seed-0")
+    table = identifier.identify(["photo.jpg"])
+
+=============  ===================================================================
+`identifier`   photos in, answers out: start here
+`network`      a run as one network, from pixels to embeddings
+`votes`        from similarities to nested probabilities
+`namer`        what validation photos teach: how far to believe them
+`words`        the answer in words
+`journal`      answers kept as they come
+=============  ===================================================================
+
+``python -m fgcl_utils.identify`` is the command.
+"""
+
+from fgcl_utils.naming.identifier import Identifier
+from fgcl_utils.naming.namer import Namer
+from fgcl_utils.naming.words import WARNING
+
+__all__ = ["WARNING", "Identifier", "Namer"]
