@@ -14,7 +14,8 @@ from pathlib import Path
 from fgcl_utils.datasets.checks import listed, printable
 from fgcl_utils.datasets.tables import image_files
 from fgcl_utils.files import write_json
-from fgcl_utils.naming import WARNING, Identifier
+from fgcl_utils.naming import WARNING, Identifier, report
+from fgcl_utils.naming.identifier import EXPORTED
 from fgcl_utils.naming.journal import kept_answers
 from fgcl_utils.progress import bar
 
@@ -26,11 +27,12 @@ def main(argv=None):
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="such as runs/demo/hcl/seed-0")
+    parser.add_argument("run", type=Path, help="such as runs/demo/hcl/seed-0, or an export to ONNX")
     parser.add_argument("photos", type=Path, nargs="+", help="photos, or folders of them")
     parser.add_argument("--top", type=int, default=5, help="candidates of each level (default 5)")
     parser.add_argument("--json", type=Path, help="all that is said, for programs")
-    parser.add_argument("--risk", type=float, default=0.1, help="of an answer (default 0.1)")
+    parser.add_argument("--html", type=Path, help="a page with photos, neighbours and the map")
+    parser.add_argument("--risk", type=float, help="of an answer that it is wrong (default 0.1)")
     parser.add_argument("--data-root", type=Path, help="the run's photos, if they have moved")
     arguments = parser.parse_args(argv)
     try:
@@ -39,7 +41,7 @@ def main(argv=None):
         kept = "the same command goes on from here" if arguments.json else "--json keeps answers"
         print(f"\nstopped: {kept}", file=sys.stderr)
         sys.exit(130)  # as the shell says it
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -67,6 +69,10 @@ def identify(arguments):
     if arguments.json:
         write_json(arguments.json, identifier.described() | {"photos": said})
         partial.unlink()
+    if arguments.html:
+        is_export = (arguments.run / EXPORTED).is_file()  # which has no map
+        shown_map = None if is_export else report.map_of(arguments.run)
+        print(report.write(arguments.html, identifier, images, said, shown_map))
 
 
 def photos_of(paths):

@@ -1,6 +1,10 @@
 """New photos and a finished run: the same network, honest answers, and what can go wrong."""
 
+import base64
+import hashlib
+import html
 import json
+import re
 import shutil
 
 import numpy as np
@@ -12,7 +16,7 @@ from tiny_runs import SMALL, make_project
 from fgcl_utils import runs, training
 from fgcl_utils.files import read_json
 from fgcl_utils.identify import main
-from fgcl_utils.naming import WARNING, Identifier, identifier
+from fgcl_utils.naming import WARNING, Identifier, identifier, report
 from fgcl_utils.naming.journal import kept_answers
 from fgcl_utils.settings import Settings, load_dataset
 
@@ -151,7 +155,7 @@ def test_a_stopped_folder_goes_on(here, tiny, tmp_path, monkeypatch):
     with path.open("a") as file:
         file.write('["torn')  # as a killed process leaves it
     asked = []
-    monkeypatch.setattr(Identifier, "_read", _counting(asked, Identifier._read))
+    monkeypatch.setattr(Identifier, "read", _counting(asked, Identifier.read))
     gone_on = list(kept_answers(tiny, photos, path))
     assert [a["image"] for a in gone_on] == [str(photo) for photo in photos]
     assert [a.get("answer") for a in gone_on] == [a.get("answer") for a in whole]
@@ -193,6 +197,40 @@ def test_bad_arguments_stop_with_one_line(here, arguments, message):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert str(stopped.value.code).startswith("error: ") and message in str(stopped.value.code)
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
+def test_the_page_stands_alone_and_names_are_text(here, capsys):
+    main(["runs/tiny/hcl/seed-0", "photos", "--html", "page.html"])
+    page = (here / "page.html").read_text()
+    assert capsys.readouterr().out.splitlines()[-1] == "page.html"
+    assert "<script" not in page and "default-src 'none'" in page
+    assert "<i>" not in page and "&lt;i&gt;no photo.jpg" in page
+    sources = re.findall(r'(?:src|href)="([^"]*)"', page)
+    assert len(sources) == 5 * (1 + 5 + 1)  # of five photos: itself, its neighbours, its map
+    assert all(source.startswith(("data:image/webp", "#map")) for source in sources)
+    assert html.escape(WARNING) in page
+    style = re.search(r"<style>(.*)</style>", page, re.DOTALL)[1]
+    assert base64.b64encode(hashlib.sha256(style.encode()).digest()).decode() in page
+
+
+def test_a_test_photo_falls_on_its_own_place(here, monkeypatch):
+    shown = report.map_of(here / "runs/tiny/hcl/seed-0")
+    monkeypatch.setattr(report, "PLACED_BY", 1)
+    np.testing.assert_allclose(shown.place(shown.embedding), shown.plane)
+    assert shown.plane.min() >= 0 and shown.plane.max() <= report.SIDE
+    dataset = load_dataset(Settings(**TINY))
+    assert shown.names == dataset.table["genus"].iloc[dataset.indices("test")].tolist()
+
+
+def test_a_long_page_says_what_it_leaves_out(here, tiny, monkeypatch):
+    monkeypatch.setattr(report, "MOST", 2)
+    photos = sorted((here / "photos" / "below").iterdir())
+    page = report.write("short.html", tiny, photos, list(tiny.answers(photos))).read_text()
+    assert page.count("<article>") == 2 and "3 more photos were named" in page
+    assert 'href="#map"' not in page
 
 
 # --- what a run may lack ----------------------------------------------------------------------

@@ -10,9 +10,13 @@
 `namer`        what validation photos teach: how far to believe them
 `words`        the answer in words
 `journal`      answers kept as they come
+`report`       answers as one page
+`evidence`     how good a run is at it
+`exports`      the network for use elsewhere, `onnx` runs one of them
+`card`         what is written beside it
 =============  ===================================================================
 
-``python -m fgcl_utils.identify`` is the command.
+``python -m fgcl_utils.identify`` and ``python -m fgcl_utils.export`` are the commands.
 """
 
 from fgcl_utils.naming.identifier import Identifier

@@ -1,7 +1,7 @@
 """What is on a photo? A run's network, and the names that its training photos lend."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,17 +9,22 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from fgcl_utils import runs
 from fgcl_utils.datasets import ImageError, open_rgb, pixels
-from fgcl_utils.files import read_json
+from fgcl_utils.files import read_json, write_json, written_aside
 from fgcl_utils.naming import network
 from fgcl_utils.naming.namer import Namer
+from fgcl_utils.naming.onnx import OnnxEmbedder
+from fgcl_utils.naming.votes import Electorate
 from fgcl_utils.naming.words import WARNING, in_words
 from fgcl_utils.progress import bar
 from fgcl_utils.settings import SettingsError, load_dataset
 
 BATCH = 64  # photos in memory at once
+RISK = 0.1
+EXPORTED = "identifier.json"
 
 
 @dataclass(frozen=True)
@@ -60,17 +65,18 @@ class Identifier:
     about: dict
 
     @classmethod
-    def from_run(cls, folder, *, data_root=None, risk=0.1):
-        """The identifier of a finished run.
+    def from_run(cls, folder, *, data_root=None, risk=None):
+        """The identifier of a finished run, or of its export to ONNX.
 
         Parameters
         ----------
         folder : path
             Such as ``runs/demo/hcl/seed-0``.
         data_root : path, optional
-            Where the run's photos are, if they have moved.
-        risk : float
-            Share of the answers that may be wrong, see `Namer.fit`.
+            Where the run's photos are, if they have moved. An export shows none without it.
+        risk : float, optional
+            Share of the answers that may be wrong, see `Namer.fit`; 0.1 for a run. An export has
+            that of 0.1.
 
         Raises
         ------
@@ -80,6 +86,8 @@ class Identifier:
             If it has no images or no validation photos, or its data have changed.
         """
         folder = Path(folder)
+        if (folder / EXPORTED).is_file():
+            return cls._from_export(folder, data_root, risk)
         network_of_run = network.network_of(folder)
         settings, method = network.settings_of(folder)
         if data_root is not None:
@@ -94,7 +102,8 @@ class Identifier:
             )
         rows = {split: arrays[f"{split}_index"] for split in ("train", "val")}
         labels = {split: dataset.labels[index] for split, index in rows.items()}
-        namer = Namer.fit(arrays["train"], labels["train"], arrays["val"], labels["val"], risk)
+        splits = [part[split] for split in ("train", "val") for part in (arrays, labels)]
+        namer = Namer.fit(*splits, risk=RISK if risk is None else risk)
         return cls(
             embed=TorchEmbedder(network_of_run),
             image_size=settings.image_size,
@@ -104,16 +113,53 @@ class Identifier:
             images=dataset.table["image"].iloc[rows["train"]].tolist(),
             labels=labels["train"],
             photo=lambda row, size: dataset.photo(int(rows["train"][row]), size),
-            about={"run": str(folder), "method": method, "dataset": dataset.name},
+            about={
+                "run": Path(*folder.resolve().parts[-3:]).as_posix(),  # no more of this machine
+                "method": method,
+                "dataset": dataset.name,
+            },
         )
+
+    @classmethod
+    def _from_export(cls, folder, data_root, risk):
+        """What `save` wrote, with the network beside it."""
+        if risk is not None:
+            raise ValueError(f"{folder} is an export, whose risk is {RISK}: give the run instead")
+        about, arrays = read_json(folder / EXPORTED), load_file(folder / "identifier.safetensors")
+        electorate = Electorate(arrays["train"], arrays["labels"])
+        photo = None
+        if data_root is not None:
+            photo = lambda row, size: open_rgb(Path(data_root) / about["images"][row], size)  # noqa: E731
+        return cls(
+            embed=OnnxEmbedder(folder / "model.onnx"),
+            image_size=about["image_size"],
+            namer=Namer.from_dict(electorate, about["namer"]),
+            levels=tuple(about["levels"]),
+            names=tuple(map(tuple, about["names"])),
+            images=about["images"],
+            labels=arrays["labels"],
+            photo=photo,
+            about=about["about"],
+        )
+
+    def save(self, folder):
+        """Write all but the network and the photos into a folder, for `from_run` to read."""
+        electorate = self.namer.electorate
+        train = np.empty_like(electorate.train)
+        train[electorate.rows] = electorate.train
+        with written_aside(Path(folder) / "identifier.safetensors") as aside:
+            save_file({"train": train, "labels": np.ascontiguousarray(self.labels)}, aside)
+        fields = ("image_size", "levels", "names", "images", "about")
+        values = {name: getattr(self, name) for name in fields}
+        write_json(Path(folder) / EXPORTED, values | {"namer": self.namer.to_dict()})
 
     def identify(self, images, top=5, neighbours=5, progress=False):
         """Name photos.
 
         Parameters
         ----------
-        images : sequence
-            Paths, PIL images, or uint8 arrays (H, W, 3).
+        images : sequence, or mapping of str to image
+            Paths, PIL images, or uint8 arrays (H, W, 3); by their names, if they have any.
         top : int
             Candidates of each level.
         neighbours : int
@@ -145,7 +191,8 @@ class Identifier:
         Yields
         ------
         dict
-            ``image``: its path, or its number. ``problem``: why it cannot be read, else "".
+            ``image``: its name, its path, or its number.
+            ``problem``: why it cannot be read, else "".
             ``answer``: in words. ``level``: the finest level that is sure enough, "" if none is.
             ``<level>``, ``<level>_probability`` for every level: the likeliest class.
             ``<level>_familiar``: whether it is like anything seen, at this level and above.
@@ -154,21 +201,20 @@ class Identifier:
             ``cosine`` and their names at every level. Of a photo that cannot be read, the first
             two alone.
         """
-        numbered = enumerate(images)
-        while batch := list(itertools.islice(numbered, BATCH)):
-            read = list(pixels.in_threads(self._read, [image for _, image in batch]))
+        named = iter(named_images(images))
+        while batch := list(itertools.islice(named, BATCH)):
+            read = list(pixels.in_threads(self.read, [image for _, image in batch]))
             squares = [square for square, _ in read if square is not None]
             judged = iter(())
             if squares:
                 judgement = self.namer.judge(self.embed(np.stack(squares)), neighbours)
                 judged = (self._answer(judgement, i, top) for i in range(len(squares)))
-            for (number, image), (square, problem) in zip(batch, read, strict=True):
-                is_path = isinstance(image, str | Path)
-                start = {"image": str(image) if is_path else str(number), "problem": problem}
+            for (name, _), (square, problem) in zip(batch, read, strict=True):
+                start = {"image": name, "problem": problem}
                 yield start if square is None else start | next(judged)
 
-    def _read(self, image):
-        """The photo's centre square, uint8 (S, S, 3), and "", or None and what is wrong."""
+    def read(self, image):
+        """A photo's centre square, uint8 (S, S, 3), and "", or None and what is wrong."""
         try:
             if isinstance(image, str | Path):
                 image = open_rgb(image, self.image_size)
@@ -201,6 +247,13 @@ class Identifier:
         codes = zip(self.levels, self.names, self.labels[row], strict=True)
         names = {level: names[code] if code >= 0 else "" for level, names, code in codes}
         return {"image": self.images[row], "row": row, "cosine": cosine} | names
+
+
+def named_images(images):
+    """Pairs of a name and an image: its own name, its path, or its number."""
+    if isinstance(images, Mapping):
+        return list(images.items())
+    return [(str(x if isinstance(x, str | Path) else i), x) for i, x in enumerate(images)]
 
 
 class TorchEmbedder:

@@ -26,3 +26,20 @@ def in_words(values, answered, levels):
     if values[f"{finer}_familiar"]:
         return f"{finer} unsure"
     return "unlike anything seen in training"
+
+
+def grounds(answer, identifier):
+    """What an answer rests on, in a sentence: what validation photos say of such answers."""
+    levels, measured = identifier.levels, identifier.namer.measured
+    if answer["level"]:
+        of_level = measured[levels.index(answer["level"])]
+        return (
+            f"Of {of_level['answered']:,} validation photos that were named at the level "
+            f"{answer['level']}, and not below it, {of_level['risk']:.0%} were named wrongly."
+        )
+    if not answer[f"{levels[-1]}_familiar"]:
+        return (
+            "It is farther from every training photo than nearly all validation photos are. The "
+            "probabilities hold only if it is of a class that was seen."
+        )
+    return "Of validation photos with such probabilities, too many were named wrongly."
