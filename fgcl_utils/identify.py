@@ -8,15 +8,14 @@ command goes on where it was stopped. No fungus is to be eaten by any of it.
 
 import argparse
 import sys
-from itertools import chain
 from pathlib import Path
 
 from fgcl_utils.datasets.checks import listed, printable
-from fgcl_utils.datasets.tables import image_files
 from fgcl_utils.files import write_json
 from fgcl_utils.naming import WARNING, Identifier, report
 from fgcl_utils.naming.identifier import EXPORTED
 from fgcl_utils.naming.journal import kept_answers
+from fgcl_utils.naming.photos import photos_of
 from fgcl_utils.progress import bar
 
 
@@ -73,25 +72,6 @@ def identify(arguments):
         is_export = (arguments.run / EXPORTED).is_file()  # which has no map
         shown_map = None if is_export else report.map_of(arguments.run)
         print(report.write(arguments.html, identifier, images, said, shown_map))
-
-
-def photos_of(paths):
-    """Photos, and those below folders, each once and in the order given.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file, or no photo in a folder.
-    """
-    found = []
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist: name a photo, or a folder of photos")
-        inside = [path / name for name in image_files(path)] if path.is_dir() else [path]
-        if not inside:
-            raise FileNotFoundError(f"{path} holds no photo (.jpg, .png, .webp, .tif, …)")
-        found.append(inside)
-    return list(dict.fromkeys(chain(*found)))
 
 
 def line(answer, levels):

@@ -5,6 +5,7 @@
 
 =============  ===================================================================
 `identifier`   photos in, answers out: start here
+`photos`       what is to be named
 `network`      a run as one network, from pixels to embeddings
 `votes`        from similarities to nested probabilities
 `namer`        what validation photos teach: how far to believe them

@@ -95,24 +95,17 @@ class Identifier:
         dataset = load_dataset(settings)
         _check_same(dataset, folder)
         arrays = runs.load_embeddings(folder)
-        if "val" not in arrays:
-            raise ValueError(
-                f"{folder} has no validation photos, and on these it is learnt how far to believe "
-                "an answer: make the run on data with a split val"
-            )
-        rows = {split: arrays[f"{split}_index"] for split in ("train", "val")}
-        labels = {split: dataset.labels[index] for split, index in rows.items()}
-        splits = [part[split] for split in ("train", "val") for part in (arrays, labels)]
-        namer = Namer.fit(*splits, risk=RISK if risk is None else risk)
+        namer = Namer.of_run(arrays, dataset.labels, RISK if risk is None else risk)
+        rows = arrays["train_index"]
         return cls(
             embed=TorchEmbedder(network_of_run),
             image_size=settings.image_size,
             namer=namer,
             levels=dataset.levels,
             names=dataset.taxonomy.names,
-            images=dataset.table["image"].iloc[rows["train"]].tolist(),
-            labels=labels["train"],
-            photo=lambda row, size: dataset.photo(int(rows["train"][row]), size),
+            images=dataset.table["image"].iloc[rows].tolist(),
+            labels=dataset.labels[rows],
+            photo=lambda row, size: dataset.photo(int(rows[row]), size),
             about={
                 "run": Path(*folder.resolve().parts[-3:]).as_posix(),  # no more of this machine
                 "method": method,

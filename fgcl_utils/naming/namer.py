@@ -108,6 +108,31 @@ class Namer:
             measured |= {f"calibration_error_{rule}": errors[rule][l] for rule in RULES}
         return namer
 
+    @classmethod
+    def of_run(cls, embeddings, labels, risk=0.1):
+        """The namer of a finished run.
+
+        Parameters
+        ----------
+        embeddings : dict of arrays
+            As in its embeddings.npz, see `runs.load_embeddings`.
+        labels : int array (N, L)
+            Codes of the whole data set.
+        risk : float
+
+        Raises
+        ------
+        ValueError
+            If the run has no validation photos.
+        """
+        if "val" not in embeddings:
+            raise ValueError(
+                "the run has no validation photos, and on these it is learnt how far to believe an "
+                "answer: make it on data with a split val"
+            )
+        train, val = (labels[embeddings[f"{split}_index"]] for split in ("train", "val"))
+        return cls.fit(embeddings["train"], train, embeddings["val"], val, risk)
+
     def to_dict(self):
         """All that was learnt on validation photos, as JSON holds it: no infinite numbers."""
         return {
