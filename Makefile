@@ -95,7 +95,7 @@ picture: $(INSTALLED)  ## renew the README's picture from the evaluation
 	$(BIN)/python book/picture.py
 
 lock:  ## renew requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --universal --python-version 3.11 --extra book --extra test --extra bench pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --extra book --extra export --extra test --extra bench pyproject.toml -o requirements.lock
 
 clean:  ## remove what was built; finished runs (runs/), .cache and .venv stay
 	cd $(or $(OUT),.) && rm -rf _build executed/*.ipynb executed/.made-* executed/.parameters

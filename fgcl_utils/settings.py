@@ -19,7 +19,7 @@ from fgcl_utils.methods import METHODS
 
 # What cannot change the trained weights is not part of a run's identity, so that a run is found
 # again after its data moved or on another number of loader processes.
-_NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method"}
+_NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method", "photos"}
 # What some methods do not read is not part of their identity.
 _NOT_ALL_READ = {name for method in METHODS.values() for name in method.reads}
 
@@ -99,6 +99,8 @@ class Settings:
         Loader processes; does not change the result.
     map_method : {"tsne", "umap"}
         The 2-D maps of the evaluation.
+    photos : str or None
+        Notebook 05: a photo, or a folder of them, to be named; some examples if none.
     run_name : str
         Folder below ``runs/``.
 
@@ -138,6 +140,7 @@ class Settings:
     precision: str = _choice("auto", "auto", "float32", "bfloat16", "float16")
     num_workers: int = _number(0, 0, 256)
     map_method: str = _choice("tsne", "tsne", "umap")
+    photos: str | None = None
     run_name: str = "demo"
 
     def __post_init__(self):

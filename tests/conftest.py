@@ -13,7 +13,14 @@ from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
 TOOLS = Path(sys.executable).parent
-NOTEBOOKS = ["00_data_exploration", "01_ce_baseline", "02_supcon", "03_hcl", "04_evaluation"]
+NOTEBOOKS = [
+    "00_data_exploration",
+    "01_ce_baseline",
+    "02_supcon",
+    "03_hcl",
+    "04_evaluation",
+    "05_new_photos",
+]
 # The smallest study that still has six genera with two species each and every split.
 TINY = {
     "run_name": "tiny",
@@ -135,7 +142,7 @@ def papermill(project):
 
 @pytest.fixture(scope="session")
 def executed(project, papermill, run_once):
-    """The project with its five notebooks executed in executed/."""
+    """The project with its six notebooks executed in executed/."""
 
     def execute(_):
         for notebook in NOTEBOOKS:

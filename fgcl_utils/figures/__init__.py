@@ -29,6 +29,7 @@ from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, we
 from fgcl_utils.figures.measures import mean_texts
 from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
 from fgcl_utils.figures.rates import outlier_readings, recorded_seeds, seeds
+from fgcl_utils.figures.selective import risk_coverage
 from fgcl_utils.figures.style import (
     METHOD_NAMES,
     OKABE_ITO,
@@ -76,6 +77,7 @@ __all__ = [
     "recorded_seeds",
     "reliability",
     "results_table",
+    "risk_coverage",
     "sample_grid",
     "seeds",
     "species_per_genus",

@@ -17,6 +17,7 @@ mistakes where there are none, is None.
 `shares`            what the shares of level blocks give, and which to take
 `open_set`          species that training never saw
 `calibration`       how far the classifier's probabilities can be believed
+`selective`         what is wrong among the predictions that are sure enough
 `uncertainty`       intervals over samples and seeds, paired tests between methods
 ==================  ===========================================================================
 """
@@ -46,6 +47,11 @@ from fgcl_utils.metrics.mistakes import (
     taxonomic_distance,
 )
 from fgcl_utils.metrics.open_set import auroc, fpr95
+from fgcl_utils.metrics.selective import (
+    area_under_risk_coverage,
+    risk_coverage,
+    threshold_for_risk,
+)
 from fgcl_utils.metrics.shares import (
     at_shares,
     choose_shares,
@@ -67,6 +73,7 @@ from fgcl_utils.metrics.uncertainty import (
 
 __all__ = [
     "K_NEIGHBORS",
+    "area_under_risk_coverage",
     "at_shares",
     "auroc",
     "bootstrap_interval",
@@ -97,11 +104,13 @@ __all__ = [
     "relative_change",
     "reliability",
     "retrieval",
+    "risk_coverage",
     "share_curve",
     "share_grid",
     "share_line",
     "share_of_possible",
     "silhouette",
     "taxonomic_distance",
+    "threshold_for_risk",
     "unit",
 ]
