@@ -25,7 +25,7 @@ BOOK       = $(OUT)_build/html/index.html
 BUILT      = $(OUT)_build/html/.built
 EXECUTED   = $(patsubst notebooks/%,$(OUT)executed/%,$(wildcard notebooks/0*.ipynb))
 TRAININGS  = $(filter $(OUT)executed/01% $(OUT)executed/02% $(OUT)executed/03%,$(EXECUTED))
-BENCHES    = bench-loss bench-explorer bench-projection bench-loader bench-scale bench-crash bench-heads bench-busy
+BENCHES    = bench-loss bench-explorer bench-projection bench-loader bench-scale bench-crash bench-heads bench-busy bench-naming
 PACKAGE  := $(shell find fgcl_utils -type f -not -name '*.pyc')
 PAGES    := $(shell find book results -type f -not -name '*.pyc' 2>/dev/null) _config.yml _toc.yml
 

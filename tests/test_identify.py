@@ -22,7 +22,10 @@ from fgcl_utils.settings import Settings, load_dataset
 
 TINY = SMALL | {"run_name": "tiny"}
 FROZEN = SMALL | {"encoder": "frozen", "run_name": "frozen"}
-MADE = [(TINY, "hcl"), (TINY, "hcl_blocks"), (FROZEN, "hcl_blocks"), (FROZEN, "ce")]
+MADE = [
+    *((TINY, method) for method in ("hcl", "hcl_blocks", "ce_blocks")),
+    *((FROZEN, method) for method in ("ce", "hcl_blocks", "ce_blocks")),
+]
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def network_of(folder):
             f"{folder} and make the run again"
         )
     shares = read_json(Path(folder) / "metrics.json").get("shares")
-    blocks = (methods.block_dims(settings), shares) if shares else (None, None)
+    blocks = methods.blocks_of(settings, method), shares
     if settings.encoder == "frozen":
         head = HeadTransformer.load(weights).network_
         network = EmbeddingNetwork(_frozen_model(settings), head, *blocks)
