@@ -140,7 +140,7 @@ function gallery(own, other) {
   const labels = new Map(members.map(({ i, under }) => [i, under]));
   const label = (i) => {
     const under = labels.get(i).map((m) => methods[m].name);
-    return { label: under.length ? `wrong under ${under.join(", ")}` : "right" };
+    return { label: under.length ? `wrong under ${under.join(" · ")}` : "right" };
   };
   const wrong = members.filter(({ under }) => under.length).length;
   const words = `${wrong} of ${members.length} taken for ${levels[l].names[other]}`;

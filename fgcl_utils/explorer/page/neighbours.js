@@ -77,7 +77,7 @@ export function drawNeighbours(context, pane) {
   drawMarker(context, pane, state.chosen);
 }
 
-function drawMarker(context, pane, i) {
+export function drawMarker(context, pane, i) {
   context.beginPath();
   traceSymbol(context, symbolOf(legendNow().codes[i]), ...screenOf(i, pane), pane.radius + 1);
   fillPath(context, colourOf(i));

@@ -1,12 +1,14 @@
 // Photos on the map, where few enough points are in view: zoomed in, or few in all. Those that
-// would cover another stay points.
+// would cover another stay points, on top of it.
 
 import { colourOf } from "./colours.js";
 import { columns, n } from "./data.js";
 import { ringed, visibility } from "./filters.js";
 import { toMap } from "./geometry.js";
 import { screenOf } from "./map.js";
+import { drawMarker } from "./neighbours.js";
 import { repaint } from "./paint.js";
+import { strokePath } from "./pen.js";
 import { photoURL } from "./shards.js";
 import { state } from "./state.js";
 import { mapOf } from "./steps.js";
@@ -28,15 +30,23 @@ export function drawPictures(context, pane) {
   if (!side) return;
   pane.reach = side / 2;
   const placed = [];
+  const points = [];
   for (const i of inView) {
     const [x, y] = screenOf(i, pane);
-    if (placed.some((p) => Math.abs(p.x - x) < side && Math.abs(p.y - y) < side)) continue;
-    const image = imageOf(i);
-    if (!image) continue;
+    const covers = placed.some((p) => Math.abs(p.x - x) < side && Math.abs(p.y - y) < side);
+    const image = covers ? null : imageOf(i);
+    if (!image) {
+      points.push(i);
+      continue;
+    }
     placed.push({ x, y });
     drawPicture(context, image, x, y, side);
     context.strokeStyle = ringed(i, pane.method) ? theme.hex.ink : colourOf(i);
     context.strokeRect(x - side / 2, y - side / 2, side, side);
+  }
+  for (const i of points) {
+    drawMarker(context, pane, i);
+    strokePath(context, ringed(i, pane.method) ? theme.hex.ink : theme.hex.page, 1.4);
   }
 }
 
