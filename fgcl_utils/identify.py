@@ -70,7 +70,7 @@ def identify(arguments):
         partial.unlink()
     if arguments.html:
         is_export = (arguments.run / EXPORTED).is_file()  # which has no map
-        shown_map = None if is_export else report.map_of(arguments.run)
+        shown_map = None if is_export else report.map_of(arguments.run, arguments.data_root)
         print(report.write(arguments.html, identifier, images, said, shown_map))
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from fgcl_utils.naming.onnx import OnnxEmbedder
 from fgcl_utils.naming.votes import Electorate
 from fgcl_utils.naming.words import WARNING, in_words
 from fgcl_utils.progress import bar
-from fgcl_utils.settings import SettingsError, load_dataset
 
 BATCH = 64  # photos in memory at once
 RISK = 0.1
@@ -90,10 +89,7 @@ class Identifier:
             return cls._from_export(folder, data_root, risk)
         network_of_run = network.network_of(folder)
         settings, method = network.settings_of(folder)
-        if data_root is not None:
-            settings = replace(settings, data_root=str(Path(data_root).absolute()))
-        dataset = load_dataset(settings)
-        _check_same(dataset, folder)
+        dataset = network.dataset_of(folder, data_root)
         arrays = runs.load_embeddings(folder)
         namer = Namer.of_run(arrays, dataset.labels, RISK if risk is None else risk)
         rows = arrays["train_index"]
@@ -261,11 +257,3 @@ class TorchEmbedder:
     def __call__(self, squares):
         batch = torch.from_numpy(squares).to(self.device)
         return self.network(batch.permute(0, 3, 1, 2).float() / 255).cpu().numpy()
-
-
-def _check_same(dataset, folder):
-    if dataset.fingerprint != read_json(folder / "config.json")["dataset_fingerprint"]:
-        raise SettingsError(
-            f"{folder} was trained on other data than {dataset.name} is now: its photos or its "
-            "table have changed. Restore them, or make the run again"
-        )

@@ -1,5 +1,6 @@
 """A finished run as one network, from the pixels of a photo to its embedding."""
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from fgcl_utils.files import read_json
 from fgcl_utils.heads import HeadTransformer
 from fgcl_utils.methods import METHODS
 from fgcl_utils.models import build_model
-from fgcl_utils.settings import Settings
+from fgcl_utils.settings import Settings, SettingsError, load_dataset
 
 
 class EmbeddingNetwork(nn.Module):
@@ -95,6 +96,31 @@ def check_finished(folder):
 def settings_of(folder):
     """The settings of a run, and its method."""
     return Settings.from_run(folder), read_json(Path(folder) / "config.json")["method"]
+
+
+def fingerprint_of(folder):
+    """That of the data which a run was made on."""
+    return read_json(Path(folder) / "config.json")["dataset_fingerprint"]
+
+
+def dataset_of(folder, data_root=None):
+    """The data of a run, which may have moved to `data_root`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If they cannot be read, or have changed.
+    """
+    settings, _ = settings_of(folder)
+    if data_root is not None:
+        settings = dataclasses.replace(settings, data_root=str(Path(data_root).absolute()))
+    dataset = load_dataset(settings)
+    if dataset.fingerprint != fingerprint_of(folder):
+        raise SettingsError(
+            f"{folder} was trained on other data than {dataset.name} is now: its photos or its "
+            "table have changed. Restore them, or make the run again"
+        )
+    return dataset
 
 
 def _trained_model(settings, method, weights):

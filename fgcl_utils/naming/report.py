@@ -19,12 +19,11 @@ from PIL import Image
 
 from fgcl_utils import projection, runs
 from fgcl_utils.datasets import ImageError, open_rgb
-from fgcl_utils.files import cache_dir, read_json, written_aside
+from fgcl_utils.files import cache_dir, written_aside
 from fgcl_utils.methods import METHODS
-from fgcl_utils.naming.identifier import named_images
-from fgcl_utils.naming.network import settings_of
+from fgcl_utils.naming.identifier import BATCH, named_images
+from fgcl_utils.naming.network import dataset_of, fingerprint_of, settings_of
 from fgcl_utils.naming.words import WARNING, grounds
-from fgcl_utils.settings import load_dataset
 
 _HERE = Path(__file__).parent
 MOST = 300  # photos on a page: it stays below 20 MB
@@ -47,17 +46,17 @@ class Map(NamedTuple):
         return np.median(self.plane[nearest], axis=1)
 
 
-def map_of(folder):
+def map_of(folder, data_root=None):
     """The map that the study of a finished run shows: its methods, one seed, one shared start."""
     from fgcl_utils.figures import METHOD_NAMES  # here: it brings seaborn and plotly
 
     folder, (settings, method) = Path(folder), settings_of(folder)
-    dataset, same = load_dataset(settings), read_json(folder / "config.json")["dataset_fingerprint"]
+    dataset = dataset_of(folder, data_root)
     beside = {m: folder.parents[1] / m / folder.name for m in METHODS}
     found = {
         m: runs.load_embeddings(other)
         for m, other in beside.items()
-        if runs.finished(other) and read_json(other / "config.json")["dataset_fingerprint"] == same
+        if runs.finished(other) and fingerprint_of(other) == dataset.fingerprint
     }
     # By the same names and rows as the explorer's, whose map is then in the cache already.
     rows = {METHOD_NAMES[m]: projection.unit_rows(a["test"], m) for m, a in found.items()}
@@ -89,7 +88,8 @@ def write(path, identifier, images, answers, shown_map=None, title="What is on t
     squares = [square for square, _ in map(identifier.read, readable)]
     places = iter([None] * len(squares))
     if shown_map is not None and squares:
-        places = iter(shown_map.place(identifier.embed(np.stack(squares))))
+        batches = [np.stack(squares[i : i + BATCH]) for i in range(0, len(squares), BATCH)]
+        places = iter(shown_map.place(np.concatenate([*map(identifier.embed, batches)])))
     articles = [
         _unreadable(answer)
         if answer["problem"]
