@@ -177,8 +177,10 @@ def _table(groups, split, levels):
     """The main measures as texts, a row a group; columns that no group has are left out."""
     measured = [group for group in groups.values() if group[split]]
     several = max((len(group["seeds"]) for group in measured), default=1) > 1
+    ratios = [name for name in RATIOS if any(group[name][split] for group in measured)]
+    rates = [] if ratios else levels[1:2]  # which say it as well, in too many columns
     columns = {
-        **{f"{level}_outlier_rate": "rate" for level in levels[1:2]},
+        **{f"{level}_outlier_rate": "rate" for level in rates},
         f"{levels[0]}_accuracy": f"{levels[0]} accuracy",
         "classifier_accuracy": "of the classifier",
         "open_set_auroc": "AUROC, unseen",
@@ -190,7 +192,6 @@ def _table(groups, split, levels):
         if any(name in group[split] for group in measured)
     }
     counts = {f"{level}_outliers": f"{level} outliers" for level in levels[1:]}
-    ratios = [name for name in RATIOS if any(group[name][split] for group in measured)]
     digits = 1 if several else None
     rows = [
         [
@@ -212,7 +213,7 @@ def _table(groups, split, levels):
 
 
 def _percent(mean, low, high):
-    reach = "" if low is None else f" ± {50 * (high - low):.1f}"
+    reach = "" if low is None else f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{50 * (high - low):.1f}"
     return f"{100 * mean:.1f}{reach}\N{NO-BREAK SPACE}%"
 
 
