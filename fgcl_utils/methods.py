@@ -158,6 +158,11 @@ def classified_levels(options, method):
     return {"": [], "finest": [0], "second": [1], "all": [*range(len(options.levels))]}[kind]
 
 
+def classified_blocks(options, method):
+    """Dimensions of the block that each classifier reads; None where it reads all there is."""
+    return blocks_of(options, method) if METHODS[method].classifies_head else None
+
+
 def embedding(projections, options, method) -> Tensor:
     """The unit vectors that the loss acts on, float32 (N, D).
 

@@ -9,9 +9,9 @@ import timm
 import torch
 import yaml
 from safetensors.numpy import load_file
-from tiny_runs import SMALL, make_project
+from tiny_runs import SMALL, make_project, make_runs
 
-from fgcl_utils import runs, training
+from fgcl_utils import runs
 from fgcl_utils.export import main
 from fgcl_utils.files import read_json
 from fgcl_utils.naming import Identifier, exports
@@ -31,9 +31,7 @@ def root(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         root = make_project(tmp_path_factory.mktemp("project"))
         patch.chdir(root)
-        for values, method in MADE:
-            settings = Settings(**values)
-            training.train(settings, method, load_dataset(settings))
+        make_runs(MADE)
         yield root
 
 

@@ -68,6 +68,13 @@ def test_fits_and_transforms(data, method):
     assert head.history_.notna().all(axis=None)
 
 
+def test_a_classifier_may_be_added_to_blocks(data):
+    X, y = data
+    head = HeadTransformer("hcl_blocks", ce_weight=1.0, **QUICK).fit(X, y)
+    outputs = head.outputs(X)
+    assert outputs["logits"].shape == (240, 8) and outputs["embedding"].shape == (240, 16)
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m != "ce"])
 def test_learns_what_it_is_told(method):
     X, y = make_features(600)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tiny_features import make_features
-from tiny_runs import SMALL, make_project
+from tiny_runs import SMALL, make_project, make_runs
 
 from fgcl_utils import runs, training
 from fgcl_utils.files import read_json
@@ -34,9 +34,7 @@ def root(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         root = make_project(tmp_path_factory.mktemp("project"))
         patch.chdir(root)
-        for values, method in MADE:
-            settings = Settings(**values)
-            training.train(settings, method, load_dataset(settings))
+        make_runs(MADE)
         dataset = load_dataset(Settings(**TINY))
         (root / "photos" / "below").mkdir(parents=True)
         for i in dataset.indices("test")[:5]:

@@ -165,11 +165,16 @@ def test_learning_lowers_the_loss(root):
     assert history["train_loss"].iloc[-1] < history["train_loss"].iloc[0]
 
 
-def test_cross_entropy_may_be_added(root):
+@pytest.mark.parametrize("method", ["hcl", "hcl_blocks"])
+def test_a_classifier_may_be_added(root, method):
     settings = Settings(**(SMALL | {"ce_weight": 2.0, "run_name": "both"}))
-    run = training.train(settings, "hcl", load_dataset(settings))
+    run = training.train(settings, method, load_dataset(settings))
     assert run["embeddings"]["test_logits"].shape[1] == 12
     assert 0 <= run["metrics"]["classifier_accuracy"] <= 1
+
+
+def test_cross_entropy_is_added_with_its_weight():
+    settings = Settings(**SMALL)
     labels = torch.tensor([[0, 0], [0, 0], [1, 0], [1, 0]])
     projections, logits = torch.randn(4, 8), torch.randn(4, 12)
     losses = {

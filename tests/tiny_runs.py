@@ -28,6 +28,13 @@ def make_project(folder):
     return folder
 
 
+def make_runs(made):
+    """Train every pair of a run's settings and its method, in the current project."""
+    for values, method in made:
+        settings = Settings(**values)
+        training.train(settings, method, load_dataset(settings))
+
+
 def start(target, *arguments):
     """A process of its own for `target`, with torch and timm imported already."""
     context = multiprocessing.get_context("forkserver")

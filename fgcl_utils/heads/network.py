@@ -43,7 +43,7 @@ class Network(nn.Module):
         self.head = projection_head(kind, n_features, dim, HIDDEN)
         self.width = n_features if kind == "none" else dim
         levels = methods.classified_levels(options, options.method)
-        dims = methods.blocks_of(options, options.method)
+        dims = methods.classified_blocks(options, options.method)
         self.classifier = classifier_of(self.width, [n_classes[l] for l in levels], dims)
 
     def standardise_as(self, features):

@@ -150,7 +150,7 @@ class Trainer:
                 projection_dim=methods.projection_dim(settings, method),
                 n_classes=[n_classes[l] for l in classified],
                 classifies_projections=METHODS[method].classifies_head,
-                block_dims=methods.blocks_of(settings, method) if classified else None,
+                block_dims=methods.classified_blocks(settings, method),
             )
         # Twice as fast for convolutional networks, with no effect on transformers.
         model = model.to(memory_format=torch.channels_last)
