@@ -41,14 +41,15 @@ def _pair_weights(labels, n_anchors, level_weights, normalization, dtype):
     """Weight of each pair of an anchor and a row, by the finest level they share: (N, M)."""
     shape = n_anchors, len(labels)
     weights, finer = None, None
-    by_level = normalization == "level" and len(level_weights) > 1  # of one level, both are one
     for level, weight in zip(labels.unbind(1), level_weights, strict=True):
         same = torch.empty(shape, dtype=dtype, device=labels.device)  # 1 or 0
         torch.eq(level[:n_anchors, None], level, out=same).fill_diagonal_(0.0)
         if finer is not None and not (finer <= same).all():
             raise not_nested(*(finer > same).nonzero()[0].tolist())
+        if len(level_weights) == 1:
+            return same  # whatever the weight is: only the proportions of weights count
         here = same if finer is None else same - finer
-        if by_level:
+        if normalization == "level":
             here = here / here.sum(1, keepdim=True).clamp_(min=1)
         weights = here * weight if weights is None else weights.add_(here, alpha=weight)
         finer = same

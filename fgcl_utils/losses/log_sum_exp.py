@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from fgcl_utils.losses.matrices import prepared, product
+from fgcl_utils.losses.matrices import product
 from fgcl_utils.losses.ranks import Ranks
 
 # On a CPU a tile stays in a core's cache; elsewhere it keeps the device busy (64 MiB).
@@ -76,7 +76,6 @@ class LogSumExpOfOthers:
             else:
                 pull = (tile - log2_value[i][:, None]).exp2_().mul_(weights[i][:, None])
                 pull.addcmul_(tile.sub_(log2_value[j]).exp2_(), weights[j])
-            pull = prepared(pull)
             parts[i].add_(product(pull, rows[j]))
             if i < j < len(parts):
                 parts[j].add_(product(pull.transpose(0, 1), rows[i]))
@@ -93,7 +92,7 @@ class LogSumExpOfOthers:
         n_blocks = -(-self.n_anchors // self.tile_rows)
         pairs = [(i, j) for i in range(n_blocks) for j in range(i, len(rows))]
         for i, j in pairs[self.ranks.rank :: self.ranks.size]:
-            tile = product(prepared(rows[i] * LOG2E), rows[j].T)
+            tile = product(rows[i] * LOG2E, rows[j].T)
             if self.unshifted:
                 tile.exp2_()
             if i == j:

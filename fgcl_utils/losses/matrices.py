@@ -1,15 +1,14 @@
 """Large matrices block by block: temporaries stay small, and products use the faster library.
 
-torch multiplies float32 matrices with MKL. On AMD's processors with AVX-512 this reaches half the
-rate of oneDNN, which torch brings for its layers (98 of 219 GFLOP/s on one core of an EPYC). Its
-matrices are opaque to other operations, hence `prepared`.
+torch multiplies float32 matrices with MKL. On AMD's processors with AVX-512 this is slower than
+oneDNN, which torch brings for its layers; on some by half (98 of 219 GFLOP/s on one core of an
+EPYC). torch compiles layers to the operation that is used here, which takes matrices as they are.
 """
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import linear
 
 ROWS = 1024
 # Where torch is too old to tell, products are MKL's, as they are on all other processors.
@@ -17,7 +16,7 @@ _CPU = getattr(torch.cpu, "get_capabilities", dict)()
 ONEDNN_IS_FASTER = (
     _CPU.get("cpu_name", "").startswith("AMD")
     and _CPU.get("avx512_f", False)
-    and torch.backends.mkldnn.is_available()
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 )
 
 
@@ -26,14 +25,16 @@ def row_blocks(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
     return zip(*(tensor.split(ROWS) for tensor in tensors), strict=True)
 
 
-def prepared(left: Tensor) -> Tensor:
-    """A matrix, or its copy in oneDNN's form, as the left factor of products; see `product`."""
-    onednn = ONEDNN_IS_FASTER and left.device.type == "cpu" and left.dtype == torch.float32
-    return left.to_mkldnn() if onednn else left
-
-
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right, where `left` or its transpose comes from `prepared`."""
-    if left.is_mkldnn:
-        return linear(left, right.T.contiguous()).to_dense()
+    """left @ right, without a gradient."""
+    if ONEDNN_IS_FASTER and left.device.type == "cpu" and left.dtype == torch.float32:
+        if not left.is_contiguous():
+            # It would be copied; as the weights of a layer it can lie either way.
+            return _linear(right.T.contiguous(), left).T
+        return _linear(left, right.T)
     return left @ right
+
+
+def _linear(rows, weights):
+    """rows @ weights.T"""
+    return torch.ops.mkldnn._linear_pointwise(rows, weights, None, "none", [], "")
