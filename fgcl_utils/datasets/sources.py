@@ -237,7 +237,9 @@ def read_folder(root, levels, taxonomy):
 
     All of it may lie below train, val and test.
     """
-    images = pd.Series(image_files(root), dtype=str)
+    # As objects: pyarrow, which pandas takes for texts where it is installed, refuses names that
+    # are not UTF-8, and an error should say which they are.
+    images = pd.Series(image_files(root), dtype=object)
     parts = images.str.split("/")
     split = parts.str[0].str.lower().map(SPLIT_NAMES)
     has_split = split.notna().any()
@@ -260,7 +262,7 @@ def read_folder(root, levels, taxonomy):
         )
     n_levels = 1 if taxonomy is not None else len(levels)
     names = {level: parts.str[-2 - l] for l, level in enumerate(levels[:n_levels])}
-    table = pd.DataFrame({"image": images, **names}, dtype=str)
+    table = pd.DataFrame({"image": images, **names}, dtype=object)
     if has_split:
         table["split"] = split
     return table.set_index(images.rename(None))
