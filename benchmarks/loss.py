@@ -261,9 +261,14 @@ def report(samples, failures):
                 for n, (best, name) in zip(SIZES, fastest, strict=True)
             ],
         }
+
+    def time_vs_faster_floor(threads):
+        return ms(ours, threads=threads) / min(ms(floor, threads=threads) for floor in FLOORS)
+
     headline = {
         "n": LARGEST,
         "ms": ms(ours),
+        "ms_1_thread": ms(ours, threads=1),
         "speedup_vs_pml": ms(PML) / ms(ours),
         "speedup_vs_pml_1_thread": ms(PML, threads=1) / ms(ours, threads=1),
         "speedup_vs_pml_fastest_rounds": least_ms(PML, 2) / least_ms(ours, 2),
@@ -273,12 +278,39 @@ def report(samples, failures):
         "memory_vs_pml": mib(PML) / mib(ours),
         "two_blocks_vs_supcon": ms(two_blocks, threads=1) / ms(ours, threads=1),
         "three_blocks_vs_supcon": ms(three_blocks, threads=1) / ms(ours, threads=1),
+        "time_vs_faster_floor_1_thread": time_vs_faster_floor(1),
+        "time_vs_faster_floor_2_threads": time_vs_faster_floor(2),
         "time_vs_floor_1_thread": ms(ours, threads=1) / ms(FLOOR, threads=1),
         "time_vs_floor_2_threads": ms(ours) / ms(FLOOR),
         "time_vs_onednn_floor_1_thread": ms(ours, threads=1) / ms(FLOOR_ONEDNN, threads=1),
         "time_vs_onednn_floor_2_threads": ms(ours) / ms(FLOOR_ONEDNN),
     }
     return {"headline": headline, "tables": tables}
+
+
+def by_processor(result, path):
+    """A table with a line for each processor that the file at `path` has known, this one last."""
+    about = {
+        "processor": "cpu",
+        "commit": "commit",
+        "ms, 1 thread": "ms_1_thread",
+        "ms, 2 threads": "ms",
+        "times as fast as pytorch-metric-learning, 1 thread": "speedup_vs_pml_1_thread",
+        "2 threads": "speedup_vs_pml",
+        "of the faster floor, 1 thread": "time_vs_faster_floor_1_thread",
+        "of it, 2 threads": "time_vs_faster_floor_2_threads",
+    }
+    values = result["headline"] | result["provenance"]
+    earlier = json.loads(path.read_text()) if path.exists() else {"tables": {}}
+    lines = earlier["tables"].get("processors", {"rows": []})["rows"]
+    return {
+        "caption": f"SupConLoss on other processors, N = {LARGEST:,}",
+        "columns": list(about),
+        "rows": [
+            *(line for line in lines if line[0] != values["cpu"]),
+            [values[key] for key in about.values()],
+        ],
+    }
 
 
 PACKAGES = ["torch", "pytorch-metric-learning", "lightly", "inf-cl", "memeff"]
@@ -307,6 +339,7 @@ def main():
         omp_wait_policy=os.environ.get("OMP_WAIT_POLICY", "default"),
         priority=-os.nice(0),
     )
+    result["tables"]["processors"] = by_processor(result, arguments.output)
     for table in result["tables"].values():
         print_table(table)
     print(json.dumps({key: result[key] for key in ("headline", "provenance")}, indent=1))

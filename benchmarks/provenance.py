@@ -25,10 +25,17 @@ def provenance(began, packages, **more):
 
 
 def cpu_name():
+    """The processor's name; on Linux with its family and model, since "AMD EPYC" is many."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    about = {}
+    for line in lines:
+        key, _, value = line.partition(":")
+        about.setdefault(key.strip(), value.strip())
+    if "model name" not in about:
+        return platform.processor() or platform.machine()
+    which = [f"{key} {about[key]}" for key in ("cpu family", "model") if key in about]
+    return f"{about['model name']} ({', '.join(which)})" if which else about["model name"]
 
 
 def installed(package):
