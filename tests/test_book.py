@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pandas as pd
+import plotly.offline
 import pytest
 import yaml
 
@@ -79,6 +80,26 @@ def test_page_fits_a_phone(page, book, name):
     page.set_viewport_size({"width": 390, "height": 800})
     open_page(page, book, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@slow
+@in_browser
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_light(page, book, name):
+    """With its frames, scripts, styles, fonts and pictures."""
+    loaded = set()
+    page.on("request", lambda request: loaded.add(unquote(urlsplit(request.url).path)))
+    open_page(page, book, name)
+    page.wait_for_load_state("networkidle")
+    assert sum(Path(path).stat().st_size for path in loaded) < 6e6
+
+
+@slow
+@in_browser
+def test_icons_are_drawn_without_their_script(page, book):
+    open_page(page, book, PAGES[0])
+    icon = "getComputedStyle(document.querySelector('.theme-switch'), '::before').fontFamily"
+    assert "Font Awesome" in page.evaluate(icon)
 
 
 @slow
@@ -171,7 +192,12 @@ def test_internal_links_lead_somewhere(book):
 def test_plotly_is_loaded_only_where_a_figure_is(book):
     for path in [book / f"{name}.html" for name in PAGES]:
         text = path.read_text(encoding="utf-8")
-        assert ("plotly.min.js" in text) == ("plotly-graph-div" in text), path.name
+        assert ("plotly-cartesian" in text) == ("plotly-graph-div" in text), path.name
+
+
+def test_plotly_s_bundle_is_of_the_version_that_made_the_figures():
+    bundle = (ROOT / "book/_static/plotly-cartesian.min.js").read_text(encoding="utf-8")
+    assert f"v{plotly.offline.get_plotlyjs_version()}\n" in bundle[:100], "see plotly_offline.py"
 
 
 @slow
@@ -277,7 +303,7 @@ def test_a_figure_of_results_has_a_number_and_a_caption(tmp_path):
     figure = re.search(r'<figure[^>]*id="fig-pareto".*?</figure>', html, re.DOTALL)[0]
     assert 'class="plotly-graph-div"' in figure and "<b>hcl" not in figure
     assert "What it <em>costs</em>, by 11.4." in figure
-    assert "plotly.min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
+    assert ".min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
 
 
 def test_a_figure_that_cannot_be_drawn_warns(tmp_path):
