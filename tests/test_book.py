@@ -332,6 +332,6 @@ def test_matplotlib_figures_and_tables_of_results_become_html(monkeypatch):
     from figure_of import as_html
 
     image = figures.species_per_genus(pd.DataFrame({"genus": ["a"], "species": ["b"]}))
-    assert as_html(image).startswith('<img src="data:image/png;base64,iVBOR')
+    assert as_html(image).startswith('<img src="data:image/webp;base64,UklGR')
     table = figures.measures_table(pd.DataFrame({"method": ["ce"], "brier": [0.5]}))
     assert "Brier score" in as_html(table)
