@@ -13,6 +13,7 @@ import pandas as pd
 import plotly.offline
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 
 from fgcl_utils import figures
 
@@ -96,6 +97,54 @@ def test_page_is_light(page, book, name):
 
 @slow
 @in_browser
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(page, book, name):
+    open_page(page, book, name)
+    found = Axe().run(page).response["violations"]
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+@slow
+@in_browser
+def test_tables_on_a_phone_scroll_or_stack(page, book):
+    page.set_viewport_size({"width": 390, "height": 800})
+    open_page(page, book, "executed/04_evaluation")
+    right = "table => table.getBoundingClientRect().right"
+    assert page.eval_on_selector("table.stacks", right) <= 390
+    label = "td => getComputedStyle(td, '::before').content"
+    assert "genus outliers" in page.eval_on_selector("table.stacks td", label)
+    frame = page.locator("#tab-measures .pst-scrollable-table-container")
+    frame.evaluate("frame => { frame.scrollLeft = 50 }")
+    assert frame.evaluate("frame => frame.scrollLeft") == 50
+    moved = "th => th.getBoundingClientRect().left - th.closest('div').getBoundingClientRect().left"
+    assert abs(frame.locator("tbody th").first.evaluate(moved)) < 2
+
+
+@slow
+@in_browser
+def test_print_is_light_fits_and_names_what_it_cannot_show(page, book):
+    open_page(page, book, "executed/04_evaluation")
+    page.evaluate(
+        """() => {
+             document.documentElement.dataset.theme = "dark";
+             addEventListener("beforeprint", () => {
+               window.printed = document.documentElement.dataset.theme;
+             });
+           }"""
+    )
+    page.pdf(format="A4")
+    assert page.evaluate("window.printed") == "light"
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins, at 96 dpi
+    page.emulate_media(media="print")
+    widest = "Math.max(...[...document.querySelectorAll('table')].map(t => t.offsetWidth))"
+    assert page.evaluate(widest) <= 718
+    assert page.locator("iframe:visible").count() == 0
+    assert page.locator(".framed-page a:visible").count() == 1
+
+
+@slow
+@in_browser
 def test_icons_are_drawn_without_their_script(page, book):
     open_page(page, book, PAGES[0])
     icon = "getComputedStyle(document.querySelector('.theme-switch'), '::before').fontFamily"
@@ -171,6 +220,14 @@ class _Links(HTMLParser):
 
 
 @slow
+def test_citations_are_authors_and_year(book):
+    for name in ("book/method", "book/references"):
+        html = (book / f"{name}.html").read_text(encoding="utf-8")
+        text = re.sub(r"<[^>]+>", "", html)
+        assert "Khosla et al., 2020" in text, name
+
+
+@slow
 def test_internal_links_lead_somewhere(book):
     paths = [p for p in book.rglob("*.html") if "_static" not in p.parts]
     pages = {path: _Links(path.read_text(encoding="utf-8")) for path in paths}
@@ -223,7 +280,7 @@ def build_results_page(folder, text):
         ' "columns": ["method", "ms"], "rows": [["tiles", 4.0], ["masks", 1480], ["none", null]]}}}'
     )
     extensions = f"import sys; sys.path.append({str(ROOT / 'book/_ext')!r})\n"
-    used = ["myst_parser", "results", *(["figure_of"] if "{figure-of}" in text else [])]
+    used = ["myst_parser", "results", "tables", *(["figure_of"] if "{figure-of}" in text else [])]
     extensions += f"numfig = True\nextensions = {used}\n"
     (folder / "conf.py").write_text(extensions)
     (folder / "index.md").write_text(f"# Page\n\n{text}\n")
@@ -304,6 +361,18 @@ def test_a_figure_of_results_has_a_number_and_a_caption(tmp_path):
     assert 'class="plotly-graph-div"' in figure and "<b>hcl" not in figure
     assert "What it <em>costs</em>, by 11.4." in figure
     assert ".min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
+
+
+def test_a_figure_named_tab_counts_as_a_table(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "sweep.json").write_text(json.dumps(SWEEP))
+    text = "See {numref}`tab-pareto`.\n\n```{figure-of} sweep.json\n:plot: pareto\n"
+    text += ":arguments: {split: val}\n:name: tab-pareto\n\nA caption.\n```"
+    html, warnings = build_results_page(tmp_path, text)
+    assert warnings == ""
+    assert re.search(r'href="#tab-pareto"><span class="std std-numref">Table 1</span>', html)
+    table = re.search(r'<figure[^>]*id="tab-pareto".*?</figure>', html, re.DOTALL)[0]
+    assert table.index("<figcaption>") < table.index("plotly-graph-div")
 
 
 def test_a_figure_that_cannot_be_drawn_warns(tmp_path):

@@ -132,7 +132,7 @@ def measures_table(table: pd.DataFrame) -> Styler:
         part, row = SPACES[m.space], f"{m.name} {m.better}"
         parts.setdefault(part, {})[row] = mean_texts(table, key)
         means = table.groupby("method")[key].mean().dropna()
-        if len(means) > 1:
+        if means.nunique() > 1:
             is_best = means == (means.max() if m.better == "↑" else means.min())
             best += [((part, row), names[method]) for method in means.index[is_best]]
     styler = _headed_table(
