@@ -9,9 +9,9 @@ import { aboutMap, methodName } from "./steps.js";
 
 export function showReading() {
   const visible = shown().length;
-  const images = plural(n, "image");
+  const total = plural(n, "image");
   $("reading").textContent = [
-    visible === n ? `All ${images} shown.` : `${grouped(visible)} of ${images} shown.`,
+    visible === n ? `All ${total} shown.` : `${grouped(visible)} of ${total} shown.`,
     ...flattery(panesNow().map(({ method }) => method)),
     "Outliers (ringed) and neighbours are computed in the original space.",
   ].join(" ");
