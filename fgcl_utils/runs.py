@@ -224,10 +224,11 @@ def in_words(measures, levels):
         outliers, n = measures[f"{level}_outliers"], measures["n_test"]
         rate, ends = measures[f"{level}_outlier_rate"], measures[f"{level}_outlier_rate_interval"]
         parts.append(
-            f"{outliers} of {n:,} test photos are outliers on {level} level ({100 * rate:.1f} %, "
+            f"{outliers} of {n:,} test images are outliers on {level} level ({100 * rate:.1f} %, "
             f"95 % interval {100 * ends[0]:.1f} to {100 * ends[1]:.1f} %)"
         )
-    return ", ".join([*parts, f"{levels[0]} accuracy {measures[f'{levels[0]}_accuracy']:.1%}"])
+    accuracy = 100 * measures[f"{levels[0]}_accuracy"]
+    return ", ".join([*parts, f"{levels[0]} accuracy {accuracy:.1f} %"])
 
 
 def settings_table(loaded):

@@ -10,8 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pandas as pd
+import plotly.offline
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 
 from fgcl_utils import figures
 
@@ -79,6 +81,75 @@ def test_page_fits_a_phone(page, book, name):
     page.set_viewport_size({"width": 390, "height": 800})
     open_page(page, book, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@slow
+@in_browser
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_light(page, book, name):
+    """With its frames, scripts, styles, fonts and pictures."""
+    loaded = set()
+    page.on("request", lambda request: loaded.add(urlsplit(request.url)))
+    open_page(page, book, name)
+    files = {unquote(url.path) for url in loaded if url.scheme == "file"}
+    assert sum(Path(file).stat().st_size for file in files) < 6e6
+
+
+@slow
+@in_browser
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(page, book, name):
+    open_page(page, book, name)
+    found = Axe().run(page).response["violations"]
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+@slow
+@in_browser
+def test_tables_on_a_phone_scroll_or_stack(page, book):
+    page.set_viewport_size({"width": 390, "height": 800})
+    open_page(page, book, "executed/04_evaluation")
+    right = "table => table.getBoundingClientRect().right"
+    assert page.eval_on_selector("table.stacks", right) <= 390
+    label = "td => getComputedStyle(td, '::before').content"
+    assert "genus outliers" in page.eval_on_selector("table.stacks tbody td", label)
+    frame = page.locator("#tab-measures .pst-scrollable-table-container")
+    frame.evaluate("frame => { frame.scrollLeft = 50 }")
+    assert frame.evaluate("frame => frame.scrollLeft") == 50
+    moved = "th => th.getBoundingClientRect().left - th.closest('div').getBoundingClientRect().left"
+    assert abs(frame.locator("tbody th").first.evaluate(moved)) < 2
+
+
+@slow
+@in_browser
+def test_print_is_light_fits_and_names_what_it_cannot_show(page, book):
+    open_page(page, book, "executed/04_evaluation")
+    page.evaluate(
+        """() => {
+             document.documentElement.dataset.theme = "dark";
+             addEventListener("beforeprint", () => {
+               window.printed = document.documentElement.dataset.theme;
+             });
+           }"""
+    )
+    page.pdf(format="A4")
+    assert page.evaluate("window.printed") == "light"
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.set_viewport_size({"width": 718, "height": 1000})  # A4 without its margins, at 96 dpi
+    page.emulate_media(media="print")
+    widest = "Math.max(...[...document.querySelectorAll('table')].map(t => t.offsetWidth))"
+    assert page.evaluate(widest) <= 718
+    assert page.locator("iframe:visible").count() == 0
+    sentence = "getComputedStyle(document.querySelector('.framed-page a'), '::after').content"
+    assert "explore" in page.evaluate(sentence)
+
+
+@slow
+@in_browser
+def test_icons_are_drawn_without_their_script(page, book):
+    open_page(page, book, PAGES[0])
+    icon = "getComputedStyle(document.querySelector('.theme-switch'), '::before').fontFamily"
+    assert "Font Awesome" in page.evaluate(icon)
 
 
 @slow
@@ -150,6 +221,14 @@ class _Links(HTMLParser):
 
 
 @slow
+def test_citations_are_authors_and_year(book):
+    for name in ("book/method", "book/references"):
+        html = (book / f"{name}.html").read_text(encoding="utf-8")
+        text = re.sub(r"<[^>]+>", "", html)
+        assert "Khosla et al., 2020" in text, name
+
+
+@slow
 def test_internal_links_lead_somewhere(book):
     paths = [p for p in book.rglob("*.html") if "_static" not in p.parts]
     pages = {path: _Links(path.read_text(encoding="utf-8")) for path in paths}
@@ -171,7 +250,12 @@ def test_internal_links_lead_somewhere(book):
 def test_plotly_is_loaded_only_where_a_figure_is(book):
     for path in [book / f"{name}.html" for name in PAGES]:
         text = path.read_text(encoding="utf-8")
-        assert ("plotly.min.js" in text) == ("plotly-graph-div" in text), path.name
+        assert ("plotly-cartesian" in text) == ("plotly-graph-div" in text), path.name
+
+
+def test_plotly_s_bundle_is_of_the_version_that_made_the_figures():
+    bundle = (ROOT / "book/_static/plotly-cartesian.min.js").read_text(encoding="utf-8")
+    assert f"v{plotly.offline.get_plotlyjs_version()}\n" in bundle[:100], "see plotly_offline.py"
 
 
 @slow
@@ -197,7 +281,7 @@ def build_results_page(folder, text):
         ' "columns": ["method", "ms"], "rows": [["tiles", 4.0], ["masks", 1480], ["none", null]]}}}'
     )
     extensions = f"import sys; sys.path.append({str(ROOT / 'book/_ext')!r})\n"
-    used = ["myst_parser", "results", *(["figure_of"] if "{figure-of}" in text else [])]
+    used = ["myst_parser", "results", "tables", *(["figure_of"] if "{figure-of}" in text else [])]
     extensions += f"numfig = True\nextensions = {used}\n"
     (folder / "conf.py").write_text(extensions)
     (folder / "index.md").write_text(f"# Page\n\n{text}\n")
@@ -277,7 +361,19 @@ def test_a_figure_of_results_has_a_number_and_a_caption(tmp_path):
     figure = re.search(r'<figure[^>]*id="fig-pareto".*?</figure>', html, re.DOTALL)[0]
     assert 'class="plotly-graph-div"' in figure and "<b>hcl" not in figure
     assert "What it <em>costs</em>, by 11.4." in figure
-    assert "plotly.min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
+    assert ".min.js" not in html and "cdn" not in html, "plotly_offline brings the library"
+
+
+def test_a_figure_named_tab_counts_as_a_table(tmp_path):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "sweep.json").write_text(json.dumps(SWEEP))
+    text = "See {numref}`tab-pareto`.\n\n```{figure-of} sweep.json\n:plot: pareto\n"
+    text += ":arguments: {split: val}\n:name: tab-pareto\n\nA caption.\n```"
+    html, warnings = build_results_page(tmp_path, text)
+    assert warnings == ""
+    assert re.search(r'href="#tab-pareto"><span class="std std-numref">Table 1</span>', html)
+    table = re.search(r'<figure[^>]*id="tab-pareto".*?</figure>', html, re.DOTALL)[0]
+    assert table.index("<figcaption>") < table.index("plotly-graph-div")
 
 
 def test_a_figure_that_cannot_be_drawn_warns(tmp_path):
@@ -306,6 +402,6 @@ def test_matplotlib_figures_and_tables_of_results_become_html(monkeypatch):
     from figure_of import as_html
 
     image = figures.species_per_genus(pd.DataFrame({"genus": ["a"], "species": ["b"]}))
-    assert as_html(image).startswith('<img src="data:image/png;base64,iVBOR')
+    assert as_html(image).startswith('<img src="data:image/webp;base64,UklGR')
     table = figures.measures_table(pd.DataFrame({"method": ["ce"], "brier": [0.5]}))
     assert "Brier score" in as_html(table)

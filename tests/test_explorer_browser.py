@@ -190,9 +190,9 @@ def test_an_unreadable_photo_is_a_placeholder_and_is_listed(ready):
     page = ready()
     call(page, "choose(7)")
     call(page, "togglePin(7)")
-    assert "no photo" in page.inner_text('.pin[data-point="7"]')
+    assert "no image" in page.inner_text('.pin[data-point="7"]')
     page.click("#help")
-    assert "1 photo could not be read" in page.inner_text("#dialog")
+    assert "1 image could not be read" in page.inner_text("#dialog")
     assert "photo 7" in page.inner_text("#dialog")
 
 
@@ -342,7 +342,7 @@ def test_the_lasso_takes_the_points_inside(ready, made):
     inside = np.flatnonzero(Polygon(path).contains_points(made[0].planes["CE"]))
     assert len(inside) > 10
     assert call(page, "state.selection") == inside.tolist()
-    assert f"{len(inside)} photos" in page.inner_text("#panel")
+    assert f"{len(inside)} images" in page.inner_text("#panel")
     tiles = page.eval_on_selector_all("#panel .tile", "all => all.map((t) => +t.dataset.point)")
     assert tiles == inside[:60].tolist()
 

@@ -213,7 +213,7 @@ def test_chips_end_what_they_name_and_no_match_is_said(ready):
     page.click("#active .active >> nth=1")
     assert call(page, "state.query") == ""
     page.fill("#search", "no such name")
-    assert "No photo matches" in page.inner_text("#nothing")
+    assert "No image matches" in page.inner_text("#nothing")
     page.click("#nothing button")
     assert call(page, "drawn") == N
     assert not page.is_visible("#active") and not page.is_visible("#nothing")

@@ -1,6 +1,4 @@
-import html
 import importlib.resources
-import json
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -48,17 +46,17 @@ def dataset(table):
     )
 
 
+def texts(column):
+    """Of a table, with the spaces that do not break as plain ones."""
+    return [text.replace("\N{NO-BREAK SPACE}", " ") for text in column]
+
+
 @pytest.fixture
 def maps(table, rng):
-    # On a grid, so that no point hides another from the pointer.
     grid = np.stack(np.divmod(np.arange(len(table)), 11), axis=1).astype(float)
     planes = {method: rng.permutation(grid) for method in METHODS}
     outliers = {method: rng.random(len(table)) < 0.2 for method in METHODS}
-    reds = np.arange(len(table), dtype=np.uint8) * 2
-    images = np.zeros((len(table), 16, 16, 3), np.uint8)
-    images[..., 0] = reds[:, None, None]
-    thumbnails = figures.webp_thumbnails(images)
-    return planes, outliers, thumbnails
+    return planes, outliers
 
 
 # ---------------------------------------------------------------------------------- the look
@@ -251,17 +249,25 @@ def evaluation():
 
 def test_the_papers_percentages_follow_from_its_counts(evaluation):
     paper = figures.results_table(evaluation, "synthetic").data["paper (DF20-Mini)"]
-    assert paper["genus outliers"].tolist() == ["725 (19.9%)", "423 (11.6%)", "201 (5.5%)"]
-    assert paper["change"].tolist() == ["", "−42%", "−72%"]
+    assert paper["genus outliers"].tolist() == [
+        "725 (19.9\N{NO-BREAK SPACE}%)",
+        "423 (11.6\N{NO-BREAK SPACE}%)",
+        "201 (5.5\N{NO-BREAK SPACE}%)",
+    ]
+    assert texts(paper["change"]) == ["", "−42 %", "−72 %"]
 
 
 def test_results_table_sets_ours_beside_the_paper(evaluation):
     styler = figures.results_table(evaluation, "<b>synthetic")
     ours = styler.data["ours (<b>synthetic)"]
     assert ours.index.tolist() == ["CE", "SupCon", "HCL"]
-    assert ours["genus outliers"].tolist() == ["160 (20.0%)", "120 (15.0%)", "40 (5.0%)"]
-    assert ours["change"].tolist() == ["", "−25%", "−75%"]
-    assert ours["species accuracy"].tolist() == ["50.0%"] * 3
+    assert ours["genus outliers"].tolist() == [
+        "160 (20.0\N{NO-BREAK SPACE}%)",
+        "120 (15.0\N{NO-BREAK SPACE}%)",
+        "40 (5.0\N{NO-BREAK SPACE}%)",
+    ]
+    assert texts(ours["change"]) == ["", "−25 %", "−75 %"]
+    assert texts(ours["species accuracy"]) == ["50.0 %"] * 3
     page = styler.to_html()
     assert "nan" not in page and "<b>" not in page
 
@@ -278,8 +284,15 @@ def test_results_table_shows_the_mean_of_the_seeds_and_recorded_data(evaluation)
     table = figures.results_table(evaluation, "synthetic", {"Grocery": {"groups": groups}}).data
     columns = table.columns.get_level_values(0).unique().tolist()
     assert columns == ["ours (synthetic, 2 seeds)", "ours (Grocery, 3 seeds)", "paper (DF20-Mini)"]
-    assert table["ours (synthetic, 2 seeds)", "genus outliers"]["CE"] == "160 (20.0%)"
-    assert table["ours (Grocery, 3 seeds)", "genus outliers"].tolist() == ["10 (10.0%)", "", ""]
+    assert (
+        table["ours (synthetic, 2 seeds)", "genus outliers"]["CE"]
+        == "160 (20.0\N{NO-BREAK SPACE}%)"
+    )
+    assert table["ours (Grocery, 3 seeds)", "genus outliers"].tolist() == [
+        "10 (10.0\N{NO-BREAK SPACE}%)",
+        "",
+        "",
+    ]
 
 
 def test_results_table_without_a_baseline_claims_no_change(evaluation):
@@ -309,20 +322,49 @@ def test_outlier_readings_leave_out_what_was_not_measured(evaluation):
     assert all(np.isfinite(trace.y).tolist() == [True] + [False] * 3 for trace in figure.data)
 
 
-def test_confusion_heatmap_writes_the_counts(rng):
-    matrix = rng.integers(0, 50, (3, 3))
-    matrix[1] = 0  # a genus without test photos must not divide by zero
-    ax = figures.confusion_heatmap(matrix, ["a", "b $x$ $y$", "c"]).axes[0]
-    assert [int(text.get_text()) for text in ax.texts] == matrix.ravel().tolist()
-    with pytest.raises(ValueError, match=r"2 names expected, got \(3, 3\)"):
-        figures.confusion_heatmap(matrix, ["a", "b"])
+def test_confusion_heatmap_writes_the_counts_and_what_changes(rng):
+    ce, hcl = rng.integers(0, 50, (2, 3, 3))
+    ce[1] = 0  # a genus without test images must not divide by zero
+    names = ["a", "b $x$ $y$", "c"]
+    axes = figures.confusion_heatmap({"ce": ce, "hcl": hcl}, names).axes
+    assert [ax.get_title() for ax in axes] == ["CE", "HCL", "HCL less CE"]
+    for ax, matrix in zip(axes, (ce, hcl, hcl - ce), strict=True):
+        assert [int(text.get_text()) for text in ax.texts] == matrix.ravel().tolist()
+    with pytest.raises(ValueError, match=r"2 names expected, got \[\(3, 3\), \(3, 3\)\]"):
+        figures.confusion_heatmap({"ce": ce, "hcl": hcl}, names[:2])
+
+
+def test_genus_strip_shows_a_training_image_of_each_genus(dataset):
+    (ax,) = figures.genus_strip(dataset).axes
+    assert [text.get_text() for text in ax.texts] == ["Amanita", "Boletus", "Russula"]
+    shown = [int(image.get_array()[0, 0, 0]) for image in ax.images]
+    assert dataset.table.loc[shown, "genus"].tolist() == ["Amanita", "Boletus", "Russula"]
+    assert set(dataset.table.loc[shown, "split"]) == {"train"}
+
+
+def test_mended_outlier_shows_what_each_method_finds_beside_it(dataset):
+    """Four training images in two genera, two test images that CE puts into the other one."""
+    dataset.labels = np.array([[0, 0], [0, 0], [1, 1], [1, 1], [0, 0], [1, 1]])
+    dataset.taxonomy.names = [["s", "t"], ["Amanita", "Boletus"]]
+    train = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.1, 0.9]])
+    index = {"train_index": np.arange(4), "test_index": np.array([4, 5])}
+    ce = index | {"train": train, "test": np.array([[0, 1], [1, 0]])}
+    hcl = index | {"train": train, "test": np.array([[0.8, 0.2], [1, 0]])}
+    runs = {"ce": {"embeddings": ce}, "hcl": {"embeddings": hcl}}
+    outliers = {"ce": np.array([True, True]), "hcl": np.array([False, True])}
+    (ax,) = figures.mended_outlier(runs, outliers, dataset).axes
+    titles = [text.get_text() for text in ax.texts]
+    assert titles == ["Amanita (test)", "CE: Boletus", "HCL: Amanita"]
+    assert [int(image.get_array()[0, 0, 0]) for image in ax.images] == [4, 2, 1]
+    figure = figures.mended_outlier(runs, outliers | {"hcl": outliers["ce"]}, dataset)
+    assert "No outlier" in figure.texts[0].get_text()
 
 
 # ---------------------------------------------------------------------------------- maps
 
 
 def test_static_maps_hold_every_sample_and_ring_the_outliers(table, maps):
-    planes, outliers, _ = maps
+    planes, outliers = maps
     figure = figures.static_maps(planes, table["genus"], outliers)
     assert len(figure.axes) == 3 and len(figure.legends) == 1
     for ax, method in zip(figure.axes, METHODS, strict=True):
@@ -331,58 +373,11 @@ def test_static_maps_hold_every_sample_and_ring_the_outliers(table, maps):
         assert f"{rings} outliers" in ax.get_title()
 
 
-def test_webp_thumbnails_are_small_webp_files(rng):
-    images = rng.integers(0, 256, (3, 80, 80, 3), dtype=np.uint8)
-    for thumbnail in figures.webp_thumbnails(images, size=32):
-        assert thumbnail[:4] == b"RIFF" and thumbnail[8:12] == b"WEBP"
-        assert len(thumbnail) < 32 * 32 * 3
-
-
-def test_interactive_maps_keep_each_sample_at_its_place(table, maps):
-    planes, outliers, thumbnails = maps
-    figure = figures.interactive_maps(planes, table, thumbnails, outliers).figure
-    axes = {"ce": "x", "supcon": "x2", "hcl": "x3"}
-    for method, axis in axes.items():
-        samples = [t for t in figure.data if t.xaxis == axis and t.customdata is not None]
-        rings = [t for t in figure.data if t.xaxis == axis and t.customdata is None]
-        order = np.concatenate([trace.customdata for trace in samples])
-        assert sorted(order) == list(range(len(table)))
-        drawn = np.concatenate([np.stack([t.x, t.y], axis=1) for t in samples])
-        assert np.array_equal(drawn, planes[method][order])
-        assert sum(len(t.x) for t in rings) == outliers[method].sum()
-
-
-def test_one_legend_entry_switches_a_genus_in_all_maps(table, maps):
-    planes, outliers, thumbnails = maps
-    figure = figures.interactive_maps(planes, table, thumbnails, outliers).figure
-    assert [t.name for t in figure.data if t.showlegend] == sorted(set(table["genus"]))
-    for name in set(table["genus"]):
-        group = [trace for trace in figure.data if trace.legendgroup == name]
-        assert len(group) == 6, "samples and rings in three maps"
-
-
-def test_names_in_maps_are_text(table, maps):
-    planes, _, thumbnails = maps
-    bundle = figures.interactive_maps(planes, table, thumbnails)._repr_mimebundle_()
-    assert set(bundle) == {MIMETYPE, "text/html"}
-    assert bundle["text/html"].count("</script>") == 1, "a name has closed the script"
-    assert "<img" not in json.dumps(bundle[MIMETYPE]) and "$" not in json.dumps(bundle[MIMETYPE])
-    hover = {text for trace in bundle[MIMETYPE]["data"] for text in trace.get("text", [])}
-    assert EVIL in {html.unescape(text.split("<br>")[0]) for text in hover}
-
-
-@pytest.mark.parametrize("draw", ["static_maps", "interactive_maps"])
-def test_maps_refuse_planes_of_other_samples(table, maps, draw):
-    planes, _, thumbnails = maps
+def test_maps_refuse_planes_of_other_samples(table, maps):
+    planes, _ = maps
     planes["hcl"] = planes["hcl"][1:]
-    arguments = (planes, table["genus"]) if draw == "static_maps" else (planes, table, thumbnails)
     with pytest.raises(ValueError, match=r"'hcl' has shape \(119, 2\); \(120, 2\) expected"):
-        getattr(figures, draw)(*arguments)
-
-
-def test_interactive_maps_refuse_missing_thumbnails(table, maps):
-    with pytest.raises(ValueError, match="120 thumbnails expected, one a sample, got 1"):
-        figures.interactive_maps(maps[0], table, maps[2][:1])
+        figures.static_maps(planes, table["genus"])
 
 
 # ---------------------------------------------------------------------------------- in a browser
@@ -416,51 +411,12 @@ def open_page(browser, tmp_path):
 
 
 @pytest.mark.browser
-def test_hover_shows_the_photo_and_marks_the_sample_in_every_map(open_page, table, maps):
-    planes, outliers, thumbnails = maps
-    shown = figures.interactive_maps(planes, table, thumbnails, outliers)
-    page = open_page(shown.to_html())
-    # Amanita comes first of the genera; plotly draws a trace's points in their order.
-    amanitas = np.flatnonzero(table["genus"] == "Amanita")
-    sample = int(np.flatnonzero(table["species"] == EVIL)[-1])
-    for subplot in ("xy", "x2y2", "x3y3"):
-        trace = page.locator(f".subplot.{subplot} .scatterlayer .trace").first
-        point = trace.locator("path.point").nth(list(amanitas).index(sample))
-        x, y = _middle(point)
-        page.mouse.move(x, y)
-        page.wait_for_selector(".photo-card", state="visible")
-        assert page.inner_text(".photo-card em") == EVIL
-        red = page.evaluate(
-            """async () => {
-              const photo = document.querySelector('.photo-card img');
-              await photo.decode();
-              const canvas = document.createElement('canvas').getContext('2d');
-              canvas.drawImage(photo, 0, 0);
-              return canvas.getImageData(32, 32, 1, 1).data[0];
-            }"""
-        )
-        assert red == pytest.approx(2 * sample, abs=6), "the photo of another sample"
-        marks = [_middle(mark) for mark in page.locator(".photo-mark:visible").all()]
-        assert len(marks) == 3
-        assert min(np.hypot(*np.subtract(mark, (x, y))) for mark in marks) < 2
-        page.mouse.move(2, 2)
-        page.wait_for_selector(".photo-card", state="hidden")
-    page.touchscreen.tap(x, y)
-    page.wait_for_selector(".photo-card", state="visible")
-
-
-def _middle(element):
-    box = element.bounding_box()
-    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-
-
-@pytest.mark.browser
-def test_names_show_as_they_are_written(open_page, table, maps):
-    planes, _, thumbnails = maps
+def test_names_show_as_they_are_written(open_page, table):
     hostile = table.assign(genus=table["genus"].replace("Amanita", EVIL))
+    history = pd.DataFrame({"epoch": [1, 2], "val_species_accuracy": [0.5, 0.6]})
     page = open_page(
-        figures.interactive_maps(planes, hostile, thumbnails).to_html(),
-        figures.long_tail(hostile).to_html(include_plotlyjs=False, full_html=False),
+        figures.to_html(figures.long_tail(hostile)),
+        figures.to_html(figures.learning_over_epochs({EVIL: history})),
     )
     assert EVIL in page.locator(".legendtext").all_text_contents()
     assert page.locator("img[src=x]").count() == 0

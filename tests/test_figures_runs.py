@@ -169,7 +169,7 @@ def test_measures_table_marks_the_best_mean(runs):
     ]  # fmt: skip
     mean, _, high = metrics.mean_interval(runs.loc[runs["method"] == "hcl", "species_accuracy"])
     cell = table.loc[("in the embedding", "species accuracy ↑"), "HCL"]
-    assert cell == f"{100 * mean:.1f} ± {100 * (high - mean):.1f}%"
+    assert cell == f"{100 * mean:.1f} ± {100 * (high - mean):.1f}\N{NO-BREAK SPACE}%"
     assert table.loc[("of the classifier", "Brier score ↓"), "SupCon"] == ""
     cells = r"(?:#\w+_row\d+_col\d+,?\s*)+"
     rule = re.search(rf"({cells}){{\s*font-weight: bold", styler.to_html())[1]
@@ -439,11 +439,14 @@ def test_recorded_runs_are_those_without_overrides():
     assert [tuple(trace.y) for trace in traces(figure, "markers")] == [(0.70,), (0.75,)]
     table = figures.recorded_measures(result).data
     assert table.columns.tolist() == ["CE", "SupCon"]
-    assert table.loc[("in the embedding", "genus outlier rate ↓"), "SupCon"] == "15.0%"
+    assert (
+        table.loc[("in the embedding", "genus outlier rate ↓"), "SupCon"]
+        == "15.0\N{NO-BREAK SPACE}%"
+    )
 
 
 def test_means_in_words(runs):
     assert figures.mean_texts(runs[runs["seed"] == 0], "species_accuracy").keys() == set(METHODS)
     mean, low, high = metrics.mean_interval(runs.loc[runs["method"] == "ce", "species_accuracy"])
     text = figures.mean_texts(runs, "species_accuracy")["ce"]
-    assert text == f"{100 * mean:.1f} ± {50 * (high - low):.1f}%"
+    assert text == f"{100 * mean:.1f} ± {50 * (high - low):.1f}\N{NO-BREAK SPACE}%"

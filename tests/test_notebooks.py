@@ -62,6 +62,40 @@ def test_cells_are_short_and_define_no_functions(name):
         assert defined == [], cell.source
 
 
+def shows(cell):
+    """Whether its last line is a value, of a figure or a table, which the page shows."""
+    last = ast.parse(cell.source).body[-1]
+    return isinstance(last, ast.Expr) and not ast.unparse(last).startswith(("glue(", "write_json("))
+
+
+@all_notebooks
+def test_what_is_shown_has_a_number_and_a_caption(name):
+    for cell in filter(shows, code_cells(name)):
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        assert figure.get("name", "").startswith(("fig-", "tab-")), cell.source
+        assert figure["caption"].endswith("."), cell.source
+
+
+@all_notebooks
+def test_folded_code_says_what_it_is(name):
+    for cell in code_cells(name):
+        folded = "hide-input" in cell.metadata.get("tags", [])
+        assert folded == ("code_prompt_show" in cell.metadata.get("mystnb", {})), cell.source
+
+
+def test_captions_have_names_of_their_own():
+    figures = [c.metadata.mystnb.figure for n in NOTEBOOKS for c in code_cells(n) if shows(c)]
+    assert len({figure["name"] for figure in figures}) == len(figures)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS[:-1])
+def test_images_are_not_called_photos(name):
+    """They are rendered, unless somebody brings photographs; notebook 05 is about these."""
+    for cell in read(name).cells:
+        if cell.cell_type == "markdown":
+            assert "photo" not in cell.source.lower().replace("photograph", ""), cell.source
+
+
 @all_notebooks
 def test_parameters_are_the_settings_and_their_defaults(name):
     values = parameters(name)

@@ -1,6 +1,7 @@
 """Show a figure of recorded measurements on a page of the book, drawn when the book is built.
 
-A directive hands the content of ``results/<file>.json`` to a function of `fgcl_utils.figures`::
+A directive hands the content of ``results/<file>.json`` to a function of `fgcl_utils.figures`, or
+nothing but the arguments where no file is named::
 
     ```{figure-of} sweep.json
     :plot: pareto
@@ -34,18 +35,18 @@ def as_html(figure):
     """HTML of a Plotly figure, a matplotlib figure or a table."""
     if isinstance(figure, Figure):
         file = io.BytesIO()
-        figure.savefig(file, format="png")
+        figure.savefig(file, format="webp", pil_kwargs={"quality": 90})
         image = base64.b64encode(file.getvalue()).decode("ascii")
-        return f'<img src="data:image/png;base64,{image}" alt="">'
+        return f'<img src="data:image/webp;base64,{image}" alt="">'
     if hasattr(figure, "to_plotly_json"):
         return figures.to_html(figure)
     return figure.to_html()
 
 
 class FigureOf(SphinxDirective):
-    """``{figure-of} <file>`` with ``:plot:``, ``:arguments:`` and ``:name:`` (for ``{numref}``)."""
+    """``{figure-of} [<file>]`` with ``:plot:``, ``:arguments:``, ``:name:`` (for ``{numref}``)."""
 
-    required_arguments = 1
+    optional_arguments = 1
     has_content = True
     option_spec: ClassVar = {
         "plot": directives.unchanged_required,
@@ -54,20 +55,21 @@ class FigureOf(SphinxDirective):
     }
 
     def run(self):
-        file, plot = self.arguments[0], self.options.get("plot", "")
+        files, plot = self.arguments, self.options.get("plot", "")
         draw = getattr(figures, plot, None) if plot in figures.__all__ else None
         if draw is None:
             return [self._warning(f"fgcl_utils.figures has no function {plot!r}, see :plot:")]
         try:
-            content = read_file(self.env, file)
+            contents = [read_file(self.env, file) for file in files]
         except LookupError as error:
             return [self._warning(str(error.args[0]))]
         try:
             arguments = yaml.safe_load(self.options.get("arguments", "{}"))
-            drawn = as_html(draw(content, **arguments))
+            drawn = as_html(draw(*contents, **arguments))
         except Exception as error:  # whatever of the content does not fit the function
             reason = traceback.format_exception_only(error)[-1].strip()
-            return [self._warning(f"results/{file} cannot be drawn by {plot}: {reason}")]
+            source = "".join(f"results/{file} " for file in files)
+            return [self._warning(f"{source}cannot be drawn by {plot}: {reason}")]
         node = nodes.figure("", nodes.raw("", drawn, format="html"), classes=["figure-of"])
         node += self._caption()
         self.set_source_info(node)

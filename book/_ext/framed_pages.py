@@ -2,7 +2,8 @@
 
 Sphinx copies images and downloads but not what an ``<iframe src="../runs/demo/explorer.html">``
 points to. The copy keeps its place relative to the page, so the same output works in JupyterLab,
-where the frame shows the file itself, and in the built book, opened from disk or served.
+where the frame shows the file itself, and in the built book, opened from disk or served. Below it
+stands a link to the page itself, for those whom the frame is too small for, and for print.
 """
 
 import re
@@ -11,7 +12,8 @@ from pathlib import Path
 
 from sphinx.util import logging
 
-FRAME = re.compile(r'<iframe[^>]*?\ssrc="((?!https?:|data:)[^"#?]+)', re.DOTALL)
+FRAME = re.compile(r'<iframe[^>]*?\ssrc="((?!https?:|data:)[^"#?]+)".*?</iframe>', re.DOTALL)
+LINK = r'\g<0><p class="framed-page"><a href="\1">Open it on a page of its own</a></p>'
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,7 @@ def copy_framed(app, pagename, templatename, context, doctree):
     addresses = FRAME.findall(context.get("body", ""))
     if addresses:
         app.add_js_file("framed_theme.js")
+        context["body"] = FRAME.sub(LINK, context["body"])
     for address in addresses:
         source = (Path(app.srcdir) / page.parent / address).resolve()
         target = (Path(app.outdir) / page.parent / address).resolve()

@@ -495,9 +495,9 @@ def _map_note(planes, method):
 def _outlier_rule(level, given, from_train):
     if given:
         return "Outliers were marked by whoever made this page."
-    source = "the training photos" if from_train else "the photos shown"
+    source = "the training images" if from_train else "the images shown"
     return (
-        f"A photo is an outlier if the nearest {level} centroid is not that of its own {level} "
+        f"An image is an outlier if the nearest {level} centroid is not that of its own {level} "
         f"(cosine, in the original space, centroids of {source})."
     )
 

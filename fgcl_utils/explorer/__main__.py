@@ -84,7 +84,7 @@ def of_runs(arguments):
         sliders=not arguments.no_sliders,
         method=arguments.map or settings.map_method,
         cache_dir=cache_dir() / "maps",
-        title=f"{arguments.source.resolve().name}: test photos of {dataset.name}",
+        title=f"{arguments.source.resolve().name}: test images of {dataset.name}",
     )
 
 

@@ -25,9 +25,18 @@ from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
 from fgcl_utils.figures.epochs import learning_over_epochs, training_curves
 from fgcl_utils.figures.errors import confusion_heatmap, mistakes, reliability
 from fgcl_utils.figures.gains import gain_curves, gain_map
-from fgcl_utils.figures.maps import PhotoMaps, interactive_maps, static_maps, webp_thumbnails
+from fgcl_utils.figures.maps import static_maps
 from fgcl_utils.figures.measures import mean_texts
-from fgcl_utils.figures.photos import confusable_species, image_grid, sample_grid, view_pairs
+from fgcl_utils.figures.names import percent
+from fgcl_utils.figures.photos import (
+    confusable_species,
+    genus_strip,
+    image_grid,
+    mended_outlier,
+    sample_grid,
+    synthetic_samples,
+    view_pairs,
+)
 from fgcl_utils.figures.rates import outlier_readings, recorded_seeds, seeds
 from fgcl_utils.figures.selective import risk_coverage
 from fgcl_utils.figures.style import (
@@ -55,24 +64,25 @@ __all__ = [
     "PAPER_OUTLIERS",
     "PAPER_TEST_PHOTOS",
     "BookRenderer",
-    "PhotoMaps",
     "batch_anatomy",
     "comparison_table",
     "confusable_species",
     "confusion_heatmap",
     "gain_curves",
     "gain_map",
+    "genus_strip",
     "genus_styles",
     "image_grid",
-    "interactive_maps",
     "learning_over_epochs",
     "long_tail",
     "mean_texts",
     "measures_table",
+    "mended_outlier",
     "mistakes",
     "outlier_readings",
     "p_text",
     "pareto",
+    "percent",
     "recorded_measures",
     "recorded_seeds",
     "reliability",
@@ -82,9 +92,9 @@ __all__ = [
     "seeds",
     "species_per_genus",
     "static_maps",
+    "synthetic_samples",
     "to_html",
     "training_curves",
     "use_book_renderer",
     "view_pairs",
-    "webp_thumbnails",
 ]

@@ -47,7 +47,7 @@ def species_per_genus(
     names = [no_math(name) for name in shown.index]
     ax.set_yticks(range(len(shown)), names)
     facts = [
-        f" {n:,} {fine}, {images:,} photos" for n, images in shown.itertuples(index=False)
+        f" {n:,} {fine}, {images:,} images" for n, images in shown.itertuples(index=False)
     ]  # fmt: skip
     ax.bar_label(bars, facts)
     # Room for the longest fact beside the longest bar: a letter takes some 0.075 inches.
@@ -87,11 +87,11 @@ def long_tail(table: pd.DataFrame, level: str = LEVELS[0]) -> go.Figure:
             mode="markers",
             marker={"color": style.color, "symbol": style.symbol, "size": 7},
             text=[plain(name) for name in counts.index[present]],
-            hovertemplate="%{text}: %{y} " + split + " photos<extra></extra>",
+            hovertemplate="%{text}: %{y} " + split + " images<extra></extra>",
         )
-    figure.update_layout(template="fgcl", xaxis_title=f"{plain(level)}, by number of photos")
+    figure.update_layout(template="fgcl", xaxis_title=f"{plain(level)}, by number of images")
     # Digits in between (2, 5) are what makes a logarithmic axis readable over one decade.
-    figure.update_yaxes(type="log", title=f"photos of the {plain(level)}", dtick="D2")
+    figure.update_yaxes(type="log", title=f"images of the {plain(level)}", dtick="D2")
     return figure
 
 

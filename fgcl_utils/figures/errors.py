@@ -65,51 +65,62 @@ def mistakes(distances: Mapping[str, np.ndarray], levels: Sequence[str]) -> go.F
         template="fgcl", barmode="stack", bargap=0.3, height=150 + 50 * len(methods),
         legend={"traceorder": "normal", "y": 1.02, "yanchor": "bottom"},
     )  # fmt: skip
-    figure.update_xaxes(tickformat="~%", range=(0, 1.1), title="share of the test photos")
+    figure.update_xaxes(tickformat="~%", range=(0, 1.1), title="share of the test images")
     figure.update_yaxes(showgrid=False, ticks="")
     return figure
 
 
 @print_like
-def confusion_heatmap(matrix: np.ndarray, names: Sequence[str], level: str = LEVELS[1]) -> Figure:
-    """Which genus is taken for which.
+def confusion_heatmap(
+    matrices: Mapping[str, np.ndarray], names: Sequence[str], level: str = LEVELS[1]
+) -> Figure:
+    """Which genus is taken for which under two methods, and what changes from one to the other.
 
     Parameters
     ----------
-    matrix : int (G, G)
-        Test samples of the row's genus whose nearest centroid is the column's.
+    matrices : mapping of method to int (G, G)
+        Of the two methods, test samples of the row's genus whose nearest centroid is the column's.
     names : sequence of G str
     level : str
         What the names are names of.
     """
-    matrix = np.asarray(matrix)
-    if matrix.shape != (len(names), len(names)):
+    counts = [np.asarray(matrix) for matrix in matrices.values()]
+    if len(counts) != 2 or any(matrix.shape != (len(names), len(names)) for matrix in counts):
         raise ValueError(
-            f"confusion_heatmap: a square matrix for {len(names)} names expected, "
-            f"got {matrix.shape}"
+            f"confusion_heatmap: two square matrices for {len(names)} names expected, "
+            f"got {[matrix.shape for matrix in counts]}"
         )
-    # Shares of a row, or the large genera would hide what happens to the small ones.
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    few = len(names) <= 8  # so many side by side, with their counts
+    rows, columns = (1, 3) if few else (3, 1)
     step = -(-len(names) // 50)  # more names than so many would lie on each other
     ticks = [no_math(name, 28) if k % step == 0 else "" for k, name in enumerate(names)]
-    few = len(names) <= 15
-    # Names that do not fit side by side stand upright below, and need height.
-    longest = 0.075 * max(map(width, ticks))  # inches
-    upright = longest > (WIDTH - 1.5 - longest) / len(names) * step
-    height = min(1.4 + 0.5 * len(names), WIDTH) + (longest if upright else 0)
-    fig, ax = plt.subplots(figsize=(WIDTH, height))
-    sns.heatmap(
-        shares, ax=ax, vmin=0, vmax=1, cmap="Blues", linewidths=0.5 if few else 0,
-        annot=matrix if few else None, fmt="d" if few else "", xticklabels=False,
-        yticklabels=False, cbar_kws={"label": f"share of the {level}'s test photos"},
-    )  # fmt: skip
-    middles = np.arange(len(names)) + 0.5
-    ax.set_xticks(middles, ticks)
-    ax.set_yticks(middles, ticks)
-    ax.set(xlabel=f"{level} of the nearest centroid", ylabel=f"true {level}")
-    ax.tick_params(length=0)
-    ax.tick_params(axis="x", rotation=90 if upright else 0)
-    ax.tick_params(axis="y", rotation=0)
+    longest = 0.075 * max(map(width, ticks))  # inches; names stand upright below
+    side = (WIDTH - longest) / columns - (0.15 if few else 1)
+    height = rows * (side + 0.9 + (0 if few else longest)) + (longest if few else 0)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(WIDTH, height), sharey=few, layout="constrained"
+    )
+    first, second = map(METHOD_NAMES.__getitem__, matrices)
+    titles = first, second, f"{second} less {first}"
+    # Shares of a row, or the large genera would hide what happens to the small ones.
+    shares = [matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) for matrix in counts]
+    for ax, title, share, count, end, cmap in zip(
+        axes, titles, [*shares, shares[1] - shares[0]], [*counts, counts[1] - counts[0]],
+        (0, 0, -1), ("Blues", "Blues", "PuOr_r"), strict=True,
+    ):  # fmt: skip
+        form = "+d" if end else "d"
+        sns.heatmap(
+            share, ax=ax, vmin=end, vmax=1, cmap=cmap, linewidths=0.5 if few else 0, cbar=False,
+            annot=count if few else None, fmt=form if few else "", annot_kws={"size": 8},
+            xticklabels=False, yticklabels=False, square=True,
+        )  # fmt: skip
+        ax.set_xticks(np.arange(len(names)) + 0.5, ticks, rotation=90)
+        ax.set_title(no_math(title))
+        ax.tick_params(length=0)
+    for ax in axes[:1] if few else axes:
+        ax.set_yticks(np.arange(len(names)) + 0.5, ticks, rotation=0)
+        ax.set_ylabel(f"true {level}")
+    fig.supxlabel(f"{level} of the nearest centroid", fontsize=9)
     return fig
 
 
@@ -143,7 +154,7 @@ def reliability(bins: Mapping[str, pd.DataFrame], level: str = LEVELS[0]) -> go.
             line={"color": style.color, "width": 2},
             marker={"symbol": style.symbol, "size": 8},
             customdata=filled["n"],
-            hovertemplate=f"{name}: %{{y:.1%}} right at %{{x:.1%}} sure, %{{customdata:,}} photos"
+            hovertemplate=f"{name}: %{{y:.1%}} right at %{{x:.1%}} sure, %{{customdata:,}} images"
             "<extra></extra>",
             row=1,
             col=1,
@@ -155,7 +166,7 @@ def reliability(bins: Mapping[str, pd.DataFrame], level: str = LEVELS[0]) -> go.
             legendgroup=name,
             showlegend=False,
             marker={"color": style.color},
-            hovertemplate=f"{name}: %{{y:,}} photos<extra></extra>",
+            hovertemplate=f"{name}: %{{y:,}} images<extra></extra>",
             row=2,
             col=1,
         )
@@ -164,5 +175,5 @@ def reliability(bins: Mapping[str, pd.DataFrame], level: str = LEVELS[0]) -> go.
     figure.update_xaxes(title=f"confidence in the predicted {plain(level)}", row=2)
     # A little more than 0 to 1, or points at the ends would be cut.
     figure.update_yaxes(title="share right", tickformat="~%", range=(-0.03, 1.03), row=1)
-    figure.update_yaxes(title="photos", row=2)
+    figure.update_yaxes(title="images", row=2)
     return figure

@@ -31,12 +31,12 @@ class Measure(NamedTuple):
     place: int  # in a table: lower is first
 
     def text(self, mean: float, reach: float = float("nan")) -> str:
-        """A value, and how far its interval reaches: "12.3 ± 0.4%", "0.456", "" if undefined."""
+        """A value, and how far its interval reaches: "12.3 ± 0.4 %", "0.456", "" if undefined."""
         if math.isnan(mean):
             return ""
-        scale, digits = (100, 1) if self.unit else (1, 3)
+        scale, digits, unit = (100, 1, "\N{NO-BREAK SPACE}%") if self.unit else (1, 3, "")
         ends = "" if math.isnan(reach) else f" ± {scale * reach:.{digits}f}"
-        return f"{scale * mean:.{digits}f}{ends}{self.unit}".replace("-", "−")
+        return f"{scale * mean:.{digits}f}{ends}{unit}".replace("-", "−")
 
 
 # What is measured: its name, which direction is better, unit, in the order of a table.
@@ -115,7 +115,7 @@ def headline(levels: Sequence[str]) -> list[str]:
 
 
 def mean_texts(table: pd.DataFrame, name: str) -> dict[str, str]:
-    """A measure of every method in words, such as {"ce": "17.5 ± 3.9%"}.
+    """A measure of every method in words, such as {"ce": "17.5 ± 3.9 %"}.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ They come from the user's files: never read as HTML, MathJax or mathtext, and ne
 """
 
 import html
+import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -39,6 +40,13 @@ def shortened(text: str, longest: float = LONGEST) -> str:
         return text
     kept = int((longest - 1) * len(text) / width(text))
     return f"{text[: kept - kept // 2]}…{text[len(text) - kept // 2 :]}"
+
+
+def percent(fraction: float, form: str = ".1%") -> str:
+    """A share as the book writes it, "12.3 %", in Python's format `form`; nothing if undefined."""
+    if math.isnan(fraction):
+        return ""
+    return format(fraction, form).replace("-", "−").replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def plain(text: str, longest: float = LONGEST) -> str:

@@ -1,6 +1,6 @@
 """Photos: of the genera, of the two views, of the species that are taken for each other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import ImageOps
 
+from fgcl_utils.datasets import load_dataset
 from fgcl_utils.figures.names import no_math, width
 from fgcl_utils.figures.style import WIDTH, print_like
+from fgcl_utils.metrics.centroids import nearest_centroid, unit
 
 
 @print_like
@@ -88,6 +90,66 @@ def sample_grid(
     return image_grid(photos, columns=per_genus, labels=shown)
 
 
+def synthetic_samples(per_genus: int = 8, seed: int = 0) -> Figure:
+    """`sample_grid` of the synthetic data, with no dial turned."""
+    return sample_grid(load_dataset("synthetic"), per_genus, seed)
+
+
+def genus_strip(dataset, seed: int = 0, max_genera: int = 6) -> Figure:
+    """One training image of each genus, or of the largest ones, under its name.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+    seed : int
+        Of the draw.
+    max_genera : int
+    """
+    rng = np.random.default_rng(seed)
+    genus = dataset.table.loc[dataset.indices("train"), dataset.taxonomy.levels[:2][-1]]
+    names = sorted(genus.value_counts().index[:max_genera])
+    images = [_square_photo(dataset, rng.choice(genus.index[genus == name])) for name in names]
+    return image_grid(images, names, columns=len(names))
+
+
+def mended_outlier(runs: Mapping[str, Mapping], outliers: Mapping, dataset) -> Figure:
+    """An outlier of CE that HCL mends, and the training image that each method finds beside it.
+
+    Of all of them, one whose genus CE takes most often for another.
+
+    Parameters
+    ----------
+    runs : mapping of method to mapping
+        Of "ce" and "hcl", with "embeddings" as in ``embeddings.npz``.
+    outliers : mapping of method to bool (N,)
+        Which test images are nearest to the centroid of another genus.
+    dataset : ImageDataset
+    """
+    mended = np.flatnonzero(outliers["ce"] & ~outliers["hcl"])
+    if len(mended) == 0:
+        return _sentence("No outlier of CE is mended by HCL.")
+    genera = dataset.labels[:, 1]
+    found = {m: _nearest_of_genus(runs[m]["embeddings"], genera, mended) for m in ("ce", "hcl")}
+    test = runs["ce"]["embeddings"]["test_index"][mended]
+    errors = [*zip(genera[test], genera[found["ce"]], strict=True)]
+    shown = max(range(len(mended)), key=lambda k: errors.count(errors[k]))
+    images = [test[shown], found["ce"][shown], found["hcl"][shown]]
+    named = [dataset.taxonomy.names[1][genera[i]] for i in images]
+    titles = [f"{named[0]} (test)", f"CE: {named[1]}", f"HCL: {named[2]}"]
+    return image_grid([_square_photo(dataset, i, 224) for i in images], titles, columns=3)
+
+
+def _nearest_of_genus(
+    embeddings: Mapping[str, np.ndarray], genera: np.ndarray, chosen: np.ndarray
+) -> np.ndarray:
+    """Of chosen test samples (K,), the nearest training sample in the genus they lie in, (K,)."""
+    train, test = embeddings["train"], embeddings["test"][chosen]
+    known = genera[embeddings["train_index"]]
+    genus = nearest_centroid(train, known, test)
+    cosines = np.where(genus[:, None] == known, unit(test) @ unit(train).T, -np.inf)
+    return embeddings["train_index"][cosines.argmax(axis=1)]
+
+
 def view_pairs(images: np.ndarray, views_a: np.ndarray, views_b: np.ndarray) -> Figure:
     """Each photo above the two augmented views of it, all uint8 (N, S, S, 3)."""
     if not len(images) == len(views_a) == len(views_b):
@@ -117,9 +179,7 @@ def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Fi
         Photos in a row, at most.
     """
     if pairs.empty:
-        fig = plt.figure(figsize=(WIDTH, 0.6))
-        fig.text(0.5, 0.5, "No species was taken for another.", ha="center", va="center")
-        return fig
+        return _sentence("No species was taken for another.")
     rows = -(-len(pairs) // 2)
     fig = plt.figure(figsize=(WIDTH, rows * (WIDTH / 2 / per_species * 2 + 0.7)))
     places = fig.subfigures(rows, 2, wspace=0.03, squeeze=False).flat
@@ -132,6 +192,14 @@ def confusable_species(pairs: pd.DataFrame, dataset, per_species: int = 4) -> Fi
             photos = [_square_photo(dataset, i, 160) for i in examples[:per_species]]
             _montage(ax, photos + [None] * (per_species - len(photos)), per_species, gap=0.05)
             ax.set_title(no_math(name, 44), loc="left", style="italic", pad=3)
+    return fig
+
+
+@print_like
+def _sentence(text: str) -> Figure:
+    """In place of a figure that has nothing to show."""
+    fig = plt.figure(figsize=(WIDTH, 0.6))
+    fig.text(0.5, 0.5, text, ha="center", va="center")
     return fig
 
 

@@ -104,7 +104,7 @@ def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scat
 
 
 def _over_photos(runs: pd.DataFrame, name: str) -> dict | None:
-    """The interval over test photos of a single run, where it is known."""
+    """The interval over test images of a single run, where it is known."""
     interval = runs.get(f"{name}_interval")
     if len(runs) != 1 or interval is None or not isinstance(interval.iloc[0], list | tuple):
         return None

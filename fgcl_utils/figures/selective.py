@@ -34,7 +34,7 @@ def risk_coverage(curves: Mapping[str, pd.DataFrame], level: str = LEVELS[0]) ->
         )
     figure.update_layout(template="fgcl", height=400)
     figure.update_xaxes(
-        title=f"photos with a {plain(level)} named (coverage)", tickformat="~%", range=(0, 1.01)
+        title=f"images with a {plain(level)} named (coverage)", tickformat="~%", range=(0, 1.01)
     )
     figure.update_yaxes(title="wrong of these (risk)", tickformat="~%", rangemode="tozero")
     return figure

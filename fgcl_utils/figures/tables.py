@@ -1,5 +1,6 @@
 """The methods side by side, in numbers."""
 
+import json
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from fgcl_utils.figures.measures import SPACES, mean_texts, measures_of, recorded_runs
-from fgcl_utils.figures.names import LEVELS, levels_of
+from fgcl_utils.figures.names import LEVELS, levels_of, percent
 from fgcl_utils.figures.style import METHOD_NAMES, in_order
 
 # Chamidullin, "Contrastive Learning for Fine-grained Visual Recognition": genus outliers among
@@ -65,10 +66,20 @@ def results_table(
     return (
         table.style.format_index(escape="html")
         .format_index(escape="html", axis=1)
-        .set_table_styles([*_NO_WRAP, {"selector": "th, td", "props": "padding-inline: 0.4rem"}])
+        .set_table_styles([*_NO_WRAP, *_labels(table.columns)])
         # The theme lays a light sheet under every other HTML output in its dark mode.
-        .set_table_attributes('class="dataframe"')
+        .set_table_attributes('class="dataframe stacks"')
     )
+
+
+def _labels(columns: pd.MultiIndex) -> list[dict]:
+    """What each number is, before it, for where the book hides the head of the table (a phone)."""
+    labels = [json.dumps(" · ".join(names[::-1]), ensure_ascii=False) for names in columns]
+    return [
+        # A string of JSON is one of CSS, too; "<" could end the style sheet.
+        {"selector": f"td.col{k}::before", "props": [("content", label.replace("<", "\\3c "))]}
+        for k, label in enumerate(labels)
+    ]
 
 
 def _block(title: str, means: pd.DataFrame, levels: Sequence[str]) -> dict:
@@ -81,17 +92,13 @@ def _block(title: str, means: pd.DataFrame, levels: Sequence[str]) -> dict:
         )
         outliers = zip(counts, rates, strict=True)
         columns[f"{level} outliers"] = [
-            "" if np.isnan(n) else f"{n:,.0f} ({r:.1%})" for n, r in outliers
+            "" if np.isnan(n) else f"{n:,.0f} ({percent(r)})" for n, r in outliers
         ]
         change = "change" if len(above) == 1 else f"{level} change"
-        columns[change] = _texts(_change(rates), "+.0%")
+        columns[change] = [percent(change, "+.0%") for change in _change(rates)]
     if f"{finest}_accuracy" in means:  # the paper has none
-        columns[f"{finest} accuracy"] = _texts(means[f"{finest}_accuracy"], ".1%")
-    return {(title, name): pd.Series(texts, means.index) for name, texts in columns.items()}
-
-
-def _texts(values: pd.Series, form: str) -> list[str]:
-    return ["" if np.isnan(v) else format(v, form).replace("-", "−") for v in values]
+        columns[f"{finest} accuracy"] = map(percent, means[f"{finest}_accuracy"])
+    return {(title, name): pd.Series(list(texts), means.index) for name, texts in columns.items()}
 
 
 def _mean_of(seeds: Mapping[str, Sequence]) -> str:
@@ -125,7 +132,7 @@ def measures_table(table: pd.DataFrame) -> Styler:
         part, row = SPACES[m.space], f"{m.name} {m.better}"
         parts.setdefault(part, {})[row] = mean_texts(table, key)
         means = table.groupby("method")[key].mean().dropna()
-        if len(means) > 1:
+        if means.nunique() > 1:
             is_best = means == (means.max() if m.better == "↑" else means.min())
             best += [((part, row), names[method]) for method in means.index[is_best]]
     styler = _headed_table(

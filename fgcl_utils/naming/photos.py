@@ -49,7 +49,7 @@ def example_photos(dataset, n=4, size=224):
     photos = {}
     for i in test[np.linspace(0, len(test) - 1, n).astype(int)]:
         names = dataset.table.loc[i, list(dataset.levels)]
-        photos[f"{next(name for name in names if name)} (test photo {i})"] = dataset.photo(i, size)
+        photos[f"{next(name for name in names if name)} (test image {i})"] = dataset.photo(i, size)
     noise = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     photos["noise"] = Image.fromarray(noise)
     for name in ("china.jpg", "flower.jpg"):

@@ -43,7 +43,7 @@ export function showActive() {
   $("active").replaceChildren(...active.map(filterChip), active.length ? reset() : "");
   const nothing = active.length && !shown().length;
   $("nothing").hidden = !nothing;
-  $("nothing").replaceChildren(...(nothing ? ["No photo matches. ", reset()] : []));
+  $("nothing").replaceChildren(...(nothing ? ["No image matches. ", reset()] : []));
 }
 
 function filterChip([words, change]) {

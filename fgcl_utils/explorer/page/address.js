@@ -75,7 +75,8 @@ function save() {
 
 export async function copyLink() {
   save();
-  const along = location.protocol === "file:" ? ". Send the file along: the link opens it" : "";
+  const what = meta.standalone ? "file" : "folder";
+  const along = location.protocol === "file:" ? `. Send the ${what} along: the link opens it` : "";
   try {
     await navigator.clipboard.writeText(location.href);
     announce(`Link to this view copied${along}`, true);

@@ -23,7 +23,7 @@ export const MOST_PINS = 8;
 export function togglePin(i, tab = "compare") {
   const pinned = state.pins.includes(i);
   if (!pinned && state.pins.length >= MOST_PINS) {
-    announce(`${MOST_PINS} photos are compared at most; unpin one first.`, true);
+    announce(`${MOST_PINS} images are compared at most; unpin one first.`, true);
     return;
   }
   const pins = pinned ? state.pins.filter((pin) => pin !== i) : [...state.pins, i];
@@ -35,10 +35,10 @@ export function showCompare(panel) {
   const { pins } = state;
   if (!pins.length) {
     panel.replaceChildren(
-      el("h2", "Compare photos side by side"),
+      el("h2", "Compare images side by side"),
       el(
         "p.soft",
-        "Click points to pin their photos here. Two or more show what each method makes of them.",
+        "Click points to pin their images here. Two or more show what each method makes of them.",
       ),
       ...suggestion(),
     );
@@ -48,14 +48,14 @@ export function showCompare(panel) {
   panel.replaceChildren(
     el(
       "div.row",
-      el("h2", plural(pins.length, "pinned photo")),
+      el("h2", plural(pins.length, "pinned image")),
       el("button", { onclick: () => update({ pins: [] }) }, "Unpin all"),
     ),
     el("div.pins", ...pins.map(pinCard)),
     board,
   );
   if (pins.length > 1) showDistances(board, pins);
-  else board.append(el("p.soft", "Pin another photo to compare."));
+  else board.append(el("p.soft", "Pin another image to compare."));
 }
 
 // A first step for whoever opens the page: photos that one method misplaces and another mends.

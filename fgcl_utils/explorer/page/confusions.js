@@ -67,11 +67,11 @@ export function showConfusions(panel) {
     el("h2", "What is taken for what"),
     el(
       "p.soft",
-      `Pairs of ${many}, and how many photos of either have the other's ${name} centroid nearest.`,
+      `Pairs of ${many}, and how many images of either have the other's ${name} centroid nearest.`,
     ),
     el("div.row", levels.length > 1 ? levelSelect() : null, orderSelect()),
     ...(state.pair ? galleries() : []),
-    pairs.length ? pairTable(pairs) : el("p", "No photo is taken for another class."),
+    pairs.length ? pairTable(pairs) : el("p", "No image is taken for another class."),
     ...(pairs.length > MOST_PAIRS
       ? [el("p.soft", `and ${grouped(pairs.length - MOST_PAIRS)} more pairs.`)]
       : []),
@@ -115,7 +115,7 @@ function confusionRow({ pair, counts }) {
     "button.pair",
     {
       "aria-pressed": String(chosen),
-      title: chosen ? "Show all photos" : "Show the photos of both",
+      title: chosen ? "Show all images" : "Show the images of both",
       onclick: () => update({ pair: chosen ? null : pair }),
     },
     ...pair.map((c) => el("span", names[c])),
@@ -125,7 +125,7 @@ function confusionRow({ pair, counts }) {
 
 // Those that are taken for the other class come first, with the methods that do it.
 function galleries() {
-  const close = el("button", { onclick: () => update({ pair: null }) }, "Show all photos");
+  const close = el("button", { onclick: () => update({ pair: null }) }, "Show all images");
   const [a, b] = state.pair;
   return [el("div.pair-photos", gallery(a, b), gallery(b, a)), close];
 }

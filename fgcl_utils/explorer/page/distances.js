@@ -31,7 +31,7 @@ export async function showDistances(board, pins) {
     ),
     el(
       "p.soft",
-      `# is the second photo's place among the first one's ${grouped(n - 1)} neighbours in the ` +
+      `# is the second image's place among the first one's ${grouped(n - 1)} neighbours in the ` +
         "original space; point at it for the cosine distance. Marked is the better method: " +
         "relatives should be close, strangers far. Distances have a scale of their own under " +
         `each method, so that ranks compare better. ${SIGNS}.`,

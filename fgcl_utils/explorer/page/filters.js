@@ -51,7 +51,7 @@ const ifWrong = [
 // With one level they would be the same.
 export const wrongFilters = meta.has_nearest && coarsest ? ifWrong : [];
 
-const noFilter = { key: "all", words: () => "photos", test: () => true };
+const noFilter = { key: "all", words: () => "images", test: () => true };
 export const FILTERS = [noFilter, ...outlierFilters, ...wrongFilters];
 
 const filterSizes = new Map();

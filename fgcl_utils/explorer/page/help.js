@@ -7,14 +7,14 @@ import { listedOr, plural } from "./format.js";
 
 const coloursText = listedOr(COLOURINGS.map(({ name }) => name));
 const KEYS = [
-  ["N  P", "next, previous photo among those shown or selected"],
-  ["Enter", "pin or unpin the photo"],
+  ["N  P", "next, previous image among those shown or selected"],
+  ["Enter", "pin or unpin the image"],
   ["Escape", "clear, one thing at a time: lasso, selection, pins, choice, filters"],
   ["1  2  3", "method"],
   ["C", `colour by ${coloursText}`],
-  ["O", "outliers of this method, or all photos"],
+  ["O", "outliers of this method, or all images"],
   ["B", "two maps side by side, or one"],
-  ["V  M", "photos, names on the map, or not"],
+  ["V  M", "images, names on the map, or not"],
   ["L", "lasso"],
   ["/", "find"],
   ["+  −  0", "zoom in, out, whole map"],
@@ -30,7 +30,7 @@ export function showHelp() {
     el("h2", meta.title),
     el(
       "p",
-      "Each point is a photo, placed so that photos which the network finds similar lie close. " +
+      "Each point is an image, placed so that images which the network finds similar lie close. " +
         `${legendNow().ramp ? "Colour tells" : "Shape and colour tell"} the ${shownKind()}; a ring ` +
         "marks an outlier. Switch the method and every point travels to its new place; two maps " +
         "show two methods at once.",
@@ -45,7 +45,7 @@ export function showHelp() {
     el("p.soft", meta.map_note),
     ...(unread
       ? [
-          el("p.warn", `${plural(unread, "photo")} could not be read:`),
+          el("p.warn", `${plural(unread, "image")} could not be read:`),
           el("ul", ...names.map((name) => el("li.id", name))),
         ]
       : []),

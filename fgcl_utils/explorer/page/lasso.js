@@ -20,7 +20,7 @@ export const lasso = { on: false, drawing: false, path: [], pane: null };
 
 export function select(selection) {
   update({ selection, tab: "selection" });
-  announce(`${plural(selection.length, "photo")} selected`);
+  announce(`${plural(selection.length, "image")} selected`);
 }
 
 export function clearSelection() {

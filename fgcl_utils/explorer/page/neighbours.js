@@ -19,7 +19,7 @@ export async function showNeighbours() {
   const map = mapOf(method);
   if (chosen < 0) {
     const how =
-      "Click a point, or press N, for the photos that the network finds most similar to it.";
+      "Click a point, or press N, for the images that the network finds most similar to it.";
     $("neighbours").replaceChildren(heading("Nearest neighbours", how));
     return;
   }

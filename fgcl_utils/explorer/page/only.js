@@ -46,7 +46,7 @@ function rangeOf({ name, ends: [low, high] }) {
   const number = ({ target }, otherwise) =>
     Number.isFinite(target.valueAsNumber) ? target.valueAsNumber : otherwise;
   return [
-    el("p.soft", `From ${low} to ${high}. Photos without a number are left out of a range.`),
+    el("p.soft", `From ${low} to ${high}. Images without a number are left out of a range.`),
     input("at least", from, (event) => setOnly(name, [number(event, low), to])),
     input("at most", to, (event) => setOnly(name, [from, number(event, high)])),
   ];

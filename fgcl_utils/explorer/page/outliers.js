@@ -36,7 +36,7 @@ export function showOutliers(panel) {
     const near = isOutlier(i, about) ? nearestName(i, about) : null;
     return near ? { label: `→ ${near}` } : {};
   };
-  const all = el("button", { onclick: () => update({ filter: "all" }) }, "Show all photos");
+  const all = el("button", { onclick: () => update({ filter: "all" }) }, "Show all images");
   const csv = el("button", { onclick: () => saveCSV(list) }, "CSV");
   panel.replaceChildren(
     el("h2", `${capital(judgedName())} outliers`),

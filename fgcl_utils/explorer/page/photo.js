@@ -19,7 +19,7 @@ export function photo(i, kinds = ["thumb"], ...extra) {
       image.dataset.kind = kind;
       if (!image.isConnected) box.append(image);
     }
-    if (!image.src) box.append(el("span", "no photo"));
+    if (!image.src) box.append(el("span", "no image"));
   })();
   return box;
 }

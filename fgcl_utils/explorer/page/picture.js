@@ -57,7 +57,7 @@ function drawTitle(context, names) {
     .map(({ method }) => plural(outlierCounts()[method], `${judgedName()} outlier`))
     .join(" | ");
   const about = state.filter === "all" ? "" : `; shown: ${filterNow().words()}`;
-  context.fillText(`${outliers} (ringed) among ${plural(n, "photo")}${about}`, 16, 46);
+  context.fillText(`${outliers} (ringed) among ${plural(n, "image")}${about}`, 16, 46);
 }
 
 function drawClass(context, { c, x, row }) {

@@ -9,9 +9,9 @@ import { aboutMap, methodName } from "./steps.js";
 
 export function showReading() {
   const visible = shown().length;
-  const photos = plural(n, "photo");
+  const total = plural(n, "image");
   $("reading").textContent = [
-    visible === n ? `All ${photos} shown.` : `${grouped(visible)} of ${photos} shown.`,
+    visible === n ? `All ${total} shown.` : `${grouped(visible)} of ${total} shown.`,
     ...flattery(panesNow().map(({ method }) => method)),
     "Outliers (ringed) and neighbours are computed in the original space.",
   ].join(" ");

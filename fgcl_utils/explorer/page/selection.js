@@ -38,7 +38,7 @@ export function showSelection(panel) {
   panel.replaceChildren(
     el(
       "div.row",
-      el("h2", plural(list.length, "photo")),
+      el("h2", plural(list.length, "image")),
       el("button", { onclick: () => saveCSV(list) }, "CSV"),
       el("button", { onclick: clearSelection }, "Clear"),
     ),
