@@ -17,7 +17,8 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 `errors`          what is taken for what, and how surely
 `tradeoff`        outliers against species accuracy
 `gains`           when soft positives help, dial by dial
-`maps`            the test photos in the plane
+`maps`            the test images in the plane
+`interactive`     the same, with the image under the pointer
 ================  ============================================================================
 """
 
@@ -25,6 +26,7 @@ from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
 from fgcl_utils.figures.epochs import learning_over_epochs, training_curves
 from fgcl_utils.figures.errors import confusion_heatmap, mistakes, reliability
 from fgcl_utils.figures.gains import gain_curves, gain_map
+from fgcl_utils.figures.interactive import ImageMaps, interactive_maps, webp_thumbnails
 from fgcl_utils.figures.maps import static_maps
 from fgcl_utils.figures.measures import mean_texts
 from fgcl_utils.figures.names import percent
@@ -64,6 +66,7 @@ __all__ = [
     "PAPER_OUTLIERS",
     "PAPER_TEST_PHOTOS",
     "BookRenderer",
+    "ImageMaps",
     "batch_anatomy",
     "comparison_table",
     "confusable_species",
@@ -73,6 +76,7 @@ __all__ = [
     "genus_strip",
     "genus_styles",
     "image_grid",
+    "interactive_maps",
     "learning_over_epochs",
     "long_tail",
     "mean_texts",
@@ -97,4 +101,5 @@ __all__ = [
     "training_curves",
     "use_book_renderer",
     "view_pairs",
+    "webp_thumbnails",
 ]

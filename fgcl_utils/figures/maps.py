@@ -1,4 +1,4 @@
-"""The two-dimensional maps of the test images, printed; the explorer has them under the pointer."""
+"""The two-dimensional maps of the test images as they are printed; see also `interactive`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -37,8 +37,8 @@ def static_maps(
     max_genera : int
         Only this many, the most frequent, are named when there are more.
     """
-    _check_planes(planes, outliers, len(genera), "genera")
-    genera = _known(genera)
+    check_planes(planes, outliers, len(genera), "genera")
+    genera = known(genera)
     styles = genus_styles(genera)
     named = sorted(pd.Series(genera).value_counts().index[:max_genera])
     legend = [no_math(name, 40) for name in named]
@@ -47,7 +47,7 @@ def static_maps(
     longest = max(map(width, legend))
     legend_columns = max(1, min(len(legend), 6, 115 // (longest + 8)))  # some 115 letters fit
     legend_rows = -(-len(legend) // legend_columns)
-    rows, columns = _grid(len(planes))
+    rows, columns = grid(len(planes))
     side = WIDTH / (columns if rows == 1 else 3)
     fig, axes = plt.subplots(
         rows, columns, figsize=(WIDTH, rows * (side + 0.15) + 0.2 + 0.2 * legend_rows),
@@ -62,7 +62,7 @@ def static_maps(
         if outliers is not None:
             x, y = plane[outliers[method]].T
             ax.scatter(x, y, s=38, facecolors="none", edgecolors="#222222", linewidths=0.7)
-        ax.set_title(no_math(" · ".join(_map_title(method, outliers))))
+        ax.set_title(no_math(" · ".join(map_title(method, outliers))))
         ax.set(xticks=[], yticks=[], aspect="equal", adjustable="datalim")
         ax.spines[:].set_visible(True)
     looks = [styles[name] for name in named] + [Style("none", "", "")] * (len(legend) - len(named))
@@ -74,19 +74,19 @@ def static_maps(
     return fig
 
 
-def _known(names: Sequence[str]) -> np.ndarray:
+def known(names: Sequence[str]) -> np.ndarray:
     """Names as text, object (N,); a sample may not be known at a level."""
     return pd.Series(names).fillna("").astype(str).replace("", "not known").to_numpy(dtype=object)
 
 
-def _grid(n: int) -> tuple[int, int]:
+def grid(n: int) -> tuple[int, int]:
     """Rows and columns of n maps, at most three beside each other."""
     rows = -(-n // 3)
     return rows, -(-n // rows)
 
 
-def _check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) -> None:
-    """Every map must hold the same samples, or the wrong photo would be shown."""
+def check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) -> None:
+    """Every map must hold the same samples, or the wrong image would be shown."""
     if not planes:
         raise ValueError("there is no map to draw; pass the plane of one method at least")
     for method, plane in planes.items():
@@ -99,7 +99,7 @@ def _check_planes(planes: Mapping, outliers: Mapping | None, n: int, what: str) 
             raise ValueError(f"outliers[{method!r}] must be a boolean array of shape ({n},)")
 
 
-def _map_title(method: str, outliers: Mapping[str, np.ndarray] | None) -> list[str]:
+def map_title(method: str, outliers: Mapping[str, np.ndarray] | None) -> list[str]:
     """The method and, where they are drawn, how many samples are ringed."""
     name = METHOD_NAMES[method]
     return [name] if outliers is None else [name, f"{np.sum(outliers[method]):,} outliers ○"]

@@ -113,7 +113,7 @@ def use_book_renderer() -> None:
     pio.templates.default = "fgcl"
 
 
-def to_html(figure: go.Figure | dict) -> str:
+def to_html(figure: go.Figure | dict, post_script: str | None = None) -> str:
     """A Plotly figure as a piece of a page that has loaded plotly.js."""
     return pio.to_html(
         figure,
@@ -122,6 +122,7 @@ def to_html(figure: go.Figure | dict) -> str:
         include_mathjax=False,
         full_html=False,
         validate=False,
+        post_script=post_script,
     )
 
 
