@@ -16,8 +16,6 @@ figures an image. A file that is missing, or that the function cannot draw, is a
 the build treats as an error.
 """
 
-import base64
-import io
 import traceback
 from typing import ClassVar
 
@@ -34,10 +32,7 @@ from results import read_file
 def as_html(figure):
     """HTML of a Plotly figure, a matplotlib figure or a table."""
     if isinstance(figure, Figure):
-        file = io.BytesIO()
-        figure.savefig(file, format="webp", pil_kwargs={"quality": 90})
-        image = base64.b64encode(file.getvalue()).decode("ascii")
-        return f'<img src="data:image/webp;base64,{image}" alt="">'
+        return figures.to_img(figure)
     if hasattr(figure, "to_plotly_json"):
         return figures.to_html(figure)
     return figure.to_html()

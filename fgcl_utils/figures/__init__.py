@@ -47,6 +47,7 @@ from fgcl_utils.figures.style import (
     BookRenderer,
     genus_styles,
     to_html,
+    to_img,
     use_book_renderer,
 )
 from fgcl_utils.figures.tables import (
@@ -98,6 +99,7 @@ __all__ = [
     "static_maps",
     "synthetic_samples",
     "to_html",
+    "to_img",
     "training_curves",
     "use_book_renderer",
     "view_pairs",

@@ -3,7 +3,10 @@
 A genus has a colour *and* a marker, so that nothing is told by colour alone, and so has a method.
 """
 
+import base64
 import functools
+import html
+import io
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -124,6 +127,14 @@ def to_html(figure: go.Figure | dict, post_script: str | None = None) -> str:
         validate=False,
         post_script=post_script,
     )
+
+
+def to_img(figure: Figure, alt: str = "") -> str:
+    """A matplotlib figure as an image that a page of HTML holds itself."""
+    file = io.BytesIO()
+    figure.savefig(file, format="webp", pil_kwargs={"quality": 90})
+    image = base64.b64encode(file.getvalue()).decode("ascii")
+    return f'<img src="data:image/webp;base64,{image}" alt="{html.escape(alt)}">'
 
 
 class Style(NamedTuple):
