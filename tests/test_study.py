@@ -266,4 +266,8 @@ def test_lines_over_shares_are_kept_by_method():
             "hcl_blocks": 2,
             "ce_blocks": 1,
         }
+    assert found["mean_lines"]["test"]["hcl_blocks"] == [
+        {"share": 0, "outlier_rate": 0.2, "accuracy": 0.6},
+        {"share": 1, "outlier_rate": 0.1, "accuracy": 0.375},
+    ]
     assert summary._lines(rows[-1:]) == {}

@@ -4,6 +4,8 @@ import dataclasses
 import math
 from pathlib import Path
 
+import numpy as np
+
 from fgcl_utils import metrics
 from fgcl_utils.figures import METHOD_NAMES
 from fgcl_utils.files import read_json
@@ -27,8 +29,9 @@ def summarise(spec, jobs, parameters=None):
         which share the outliers of the second level rise or fall against CE with the same seeds,
         and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
         ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
-        `metrics.share_line` has them, and the ``chosen`` shares of the coarser levels. ``runs``:
-        every run. ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
+        `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
+        ``chosen`` shares of the coarser levels. ``runs``: every run. ``levels``, ``tables`` for the
+        book, ``settings`` and ``provenance``.
     """
     levels = base(spec, parameters).levels
     done = [job for job in jobs if job.is_finished]
@@ -152,19 +155,31 @@ def _lines(rows):
             of_blocks.setdefault(row["method"], []).append(row)
     if not of_blocks:
         return {}
+    lines = {
+        split: {
+            method: [row["lines"][split] for row in of_method if split in row["lines"]]
+            for method, of_method in of_blocks.items()
+        }
+        for split in ("val", "test")
+    }
     return {
-        "lines": {
-            split: {
-                method: [row["lines"][split] for row in of_method if split in row["lines"]]
-                for method, of_method in of_blocks.items()
-            }
-            for split in ("val", "test")
+        "lines": lines,
+        "mean_lines": {
+            split: {method: _mean_line(seeds) for method, seeds in of_split.items() if seeds}
+            for split, of_split in lines.items()
         },
         "chosen": {
             method: [round(sum(row["shares"][1:]), 6) for row in of_method]
             for method, of_method in of_blocks.items()
         },
     }
+
+
+def _mean_line(seeds):
+    """What one share for all seeds leaves, the mean over them; a dict a share."""
+    means = [np.mean(values, axis=0).round(6).tolist() for values in zip(*seeds, strict=True)]
+    names = ("share", "outlier_rate", "accuracy")
+    return [dict(zip(names, values, strict=True)) for values in zip(*means, strict=True)]
 
 
 def _label(job):
