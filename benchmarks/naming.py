@@ -52,6 +52,9 @@ def table(methods, n_seeds):
         cells = []
         for of_method in methods.values():
             mean, low = of_method[measure]["mean"], of_method[measure]["low"]
+            if mean is None:  # a seed answered nothing, of which no share can be wrong
+                cells.append("")
+                continue
             reach = "" if low is None else f" ± {100 * (mean - low):.1f}"
             cells.append(f"{100 * mean:.1f}{reach}")
         rows.append([measure, *cells])
@@ -92,7 +95,7 @@ def main():
             for name in runs[0]
             for values in [[run[name] for run in runs]]
         }
-        print(method, {name: round(value["mean"], 3) for name, value in methods[method].items()})
+        print(method, {name: value["mean"] for name, value in methods[method].items()}, flush=True)
     result = {
         "title": "Naming photos of species that were seen, and of others",
         "dataset": dataset.name,
