@@ -14,7 +14,7 @@ def provenance(began, packages, **more):
     """Date, commit, machine and versions; `began` is a time.perf_counter(), `more` is added."""
     about = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": commit(),
+        "commit": short_commit(),
         "duration_s": round(time.perf_counter() - began, 1),
         "cpu": cpu_name(),
         "cpus": os.cpu_count(),
@@ -22,6 +22,12 @@ def provenance(began, packages, **more):
         "versions": {package: installed(package) for package in packages},
     }
     return about | more
+
+
+def short_commit():
+    """As pages print it: seven digits, and a + where files had changed; None outside git."""
+    whole = commit()
+    return whole and whole[:7] + "+" * whole.endswith("+")
 
 
 def cpu_name():

@@ -46,7 +46,7 @@ def test_makes_runs_that_the_explorer_takes(root, features, capsys):
     X, _ = features
     command("--method", "ce", "hcl_blocks")
     said = capsys.readouterr().out
-    assert "photos are outliers on genus level" in said and "fgcl_utils.explorer" in said
+    assert "images are outliers on genus level" in said and "fgcl_utils.explorer" in said
     folder = root / "runs" / "mine" / "hcl_blocks" / "seed-0"
     arrays = runs.load_embeddings(folder)
     rows = np.concatenate([arrays[f"{split}_index"] for split in ("train", "val", "test")])

@@ -85,7 +85,7 @@ def test_examples_are_test_photos_and_things_that_are_none():
     photos = example_photos(dataset, n=2, size=40)
     assert len(photos) == 5 and all(isinstance(photo, Image.Image) for photo in photos.values())
     first = dataset.indices("test")[0]
-    assert next(iter(photos)) == f"{dataset.table['species'][first]} (test photo {first})"
+    assert next(iter(photos)) == f"{dataset.table['species'][first]} (test image {first})"
 
 
 def test_photos_of_folders_come_once_and_in_order(tmp_path):

@@ -44,7 +44,7 @@ def exit_of(*arguments):
 
 def test_the_notebook_loads_what_the_command_made(root, monkeypatch, capsys):
     command("--method", "supcon", "--seed", "3", "--set", "run_name=cli", "soft_weight=0.5")
-    assert "test photos are outliers on genus level" in capsys.readouterr().out
+    assert "test images are outliers on genus level" in capsys.readouterr().out
     monkeypatch.setattr(training.Trainer, "fit", lambda self: pytest.fail("trained again"))
     settings = Settings(**TINY, seed=3, run_name="cli")
     run = training.train(settings, "supcon", load_dataset(settings))
