@@ -25,7 +25,7 @@ def summarise(spec, jobs, parameters=None):
     dict
         ``groups``: a dict from slug to method, overrides, seeds, and for val and test every
         measure's mean over seeds with its 95 % interval (Student's t; None with one seed);
-        ``vs_ce``: the same of the difference from CE on test photos, seed by seed; ``change``: by
+        ``vs_ce``: the same of the difference from CE on test images, seed by seed; ``change``: by
         which share the outliers of the second level rise or fall against CE with the same seeds,
         and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
         ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
@@ -101,7 +101,7 @@ def _row(job):
 
 
 def _scalars(values):
-    """The plain numbers of metrics.json; intervals over test photos stay with the run."""
+    """The plain numbers of metrics.json; intervals over test images stay with the run."""
     return {
         name: round(value, 6)
         for name, value in values.items()
