@@ -218,13 +218,13 @@ def _table(groups, split, levels):
         ]
         for group in measured
     ]
-    photos = {"val": "Validation", "test": "Test"}[split]
+    whose = {"val": "Validation", "test": "Test"}[split]
     how = "one seed"
     if several:
         how = "mean over seeds ± half of its 95 % interval; ratios with theirs in brackets"
     headings = ["runs", *(["seeds"] if several else []), *counts.values()]
     headings += [*(RATIOS[name] for name in ratios), *shown.values()]
-    return {"columns": headings, "rows": rows, "caption": f"{photos} photos, {how}."}
+    return {"columns": headings, "rows": rows, "caption": f"{whose} images, {how}."}
 
 
 def _percent(mean, low, high):
