@@ -304,7 +304,7 @@ def by_processor(result, path):
     earlier = json.loads(path.read_text()) if path.exists() else {"tables": {}}
     lines = earlier["tables"].get("processors", {"rows": []})["rows"]
     return {
-        "caption": f"SupConLoss on other processors, N = {LARGEST:,}",
+        "caption": f"SupConLoss on several processors, N = {LARGEST:,}",
         "columns": list(about),
         "rows": [
             *(line for line in lines if line[0] != values["cpu"]),

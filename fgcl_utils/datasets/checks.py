@@ -109,6 +109,7 @@ def screen(table, root, levels):
         "names of files or folders are not UTF-8",
         "Rename these (convmv does many at once).",
     )
+    # A folder's names come as objects; those that are left can be texts.
     table = table.astype(dict.fromkeys(["image", *levels], str))
     table = table.assign(
         **{level: in_one_spelling(table[level]) for level in levels},
