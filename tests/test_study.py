@@ -14,6 +14,7 @@ from conftest import TINY
 from scipy import stats
 from tqdm import tqdm
 
+from fgcl_utils import figures
 from fgcl_utils.files import read_json, write_json
 from fgcl_utils.settings import Settings, SettingsError
 from fgcl_utils.study import summary
@@ -51,6 +52,9 @@ def finish(job, **measures):
     measures |= {"genus_outlier_rate_interval": [0, 1]}
     values = {"seconds": 2.0, "n_test": 100, "val": measures} | measures
     write_json(job.folder / "metrics.json", values)
+    rows = [[epoch, 0.1, epoch / 10, None] for epoch in (1, 2)]
+    columns = ["epoch", "train_loss", "val_species_accuracy", "val_genus_outlier_rate"]
+    pd.DataFrame(rows, columns=columns).to_csv(job.folder / "history.csv", index=False)
 
 
 def test_lists_are_multiplied_out_seed_by_seed(root):
@@ -147,6 +151,20 @@ def test_summary_is_student_s_interval_over_seeds(root):
     shown = table.set_index("runs")["change against CE"]
     assert shown["CE"] == "" and f"{abs(100 * change):.0f} (" in shown["HCL"]
     assert groups["ce"]["vs_ce"]["species_accuracy"] == {"mean": 0, "low": 0, "high": 0}
+
+
+def test_curves_are_what_validation_said_with_the_plain_settings(root):
+    one = spec({"method": "hcl", "soft_weight": [0.03, 0.1]})
+    jobs = plan(one, seeds=2)
+    for job in jobs:
+        finish(job)
+    summary = summarise(one, jobs)
+    of_a_seed = {"epoch": [1, 2], "val_species_accuracy": [0.1, 0.2]}
+    assert summary["curves"] == {"hcl": [of_a_seed, of_a_seed]}
+    figure = figures.recorded_learning(summary)
+    assert [trace.name for trace in figure.data if trace.showlegend] == ["HCL"]
+    with pytest.raises(ValueError, match="no curves of ce; there are those of hcl"):
+        figures.recorded_learning(summary, ["ce"])
 
 
 def test_one_seed_has_no_interval_and_unfinished_runs_are_left_out(root):

@@ -23,7 +23,7 @@ figures come closed, so a notebook shows them once, as the value of the cell.
 """
 
 from fgcl_utils.figures.data import batch_anatomy, long_tail, species_per_genus
-from fgcl_utils.figures.epochs import learning_over_epochs, training_curves
+from fgcl_utils.figures.epochs import learning_over_epochs, recorded_learning, training_curves
 from fgcl_utils.figures.errors import confusion_heatmap, mistakes, reliability
 from fgcl_utils.figures.gains import gain_curves, gain_map
 from fgcl_utils.figures.interactive import ImageMaps, interactive_maps, webp_thumbnails
@@ -88,6 +88,7 @@ __all__ = [
     "p_text",
     "pareto",
     "percent",
+    "recorded_learning",
     "recorded_measures",
     "recorded_seeds",
     "reliability",

@@ -109,6 +109,32 @@ def learning_over_epochs(
     return figure
 
 
+def recorded_learning(study: Mapping, methods: Sequence[str] | None = None) -> go.Figure:
+    """`learning_over_epochs` of a recorded study, see `fgcl_utils.study`.
+
+    Parameters
+    ----------
+    study : mapping
+        The content of ``results/<name>.json``: its ``curves``.
+    methods : sequence of str, optional
+        By default all that have curves.
+
+    Raises
+    ------
+    ValueError
+        If there are no curves of one of the methods, or none at all.
+    """
+    curves = study.get("curves", {})
+    methods = methods or list(curves)
+    missing = [method for method in methods if method not in curves]
+    if missing:
+        raise ValueError(
+            f"recorded_learning: no curves of {', '.join(missing)}; there are those of "
+            f"{', '.join(curves) or 'no method'}"
+        )
+    return learning_over_epochs({m: [pd.DataFrame(run) for run in curves[m]] for m in methods})
+
+
 def _learning_traces(
     runs: Sequence[pd.DataFrame], measure: str, method: str, style: Style, legend: bool
 ) -> Iterator[go.Scatter]:

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fgcl_utils import metrics
 from fgcl_utils.figures import METHOD_NAMES
@@ -30,8 +31,9 @@ def summarise(spec, jobs, parameters=None):
         and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
         ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
         `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
-        ``chosen`` shares of the coarser levels. ``runs``: every run. ``levels``, ``tables`` for the
-        book, ``settings`` and ``provenance``.
+        ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch,
+        for every method with the plain settings a dict of columns a seed. ``runs``: every run.
+        ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
     """
     levels = base(spec, parameters).levels
     done = [job for job in jobs if job.is_finished]
@@ -73,6 +75,7 @@ def summarise(spec, jobs, parameters=None):
         },
         "tables": {split: _table(groups, split, levels) for split in ("val", "test")},
         **_lines(rows),
+        "curves": _curves(done),
         "groups": groups,
         "runs": [{k: v for k, v in row.items() if k != "lines"} for row in rows],
         "settings": settings,
@@ -180,6 +183,17 @@ def _mean_line(seeds):
     means = [np.mean(values, axis=0).round(6).tolist() for values in zip(*seeds, strict=True)]
     names = ("share", "outlier_rate", "accuracy")
     return [dict(zip(names, values, strict=True)) for values in zip(*means, strict=True)]
+
+
+def _curves(jobs):
+    """{method: [{column: its values}, a dict a seed]} of the validation measures in history.csv."""
+    curves = {}
+    for job in jobs:
+        if not job.overrides:
+            history = pd.read_csv(job.folder / "history.csv").filter(regex="^epoch$|^val_")
+            history = history.dropna(axis=1, how="all").round(6)
+            curves.setdefault(job.method, []).append(history.to_dict("list"))
+    return curves
 
 
 def _label(job):
