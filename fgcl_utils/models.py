@@ -183,14 +183,13 @@ def classifier_of(width, n_classes, block_dims=None):
     return nn.Linear(width, sum(n_classes))
 
 
-def projection_head(kind, width, dim, hidden=None):
+def projection_head(kind, width, dim):
     """Map from features to projections: none, linear, or mlp as in SimCLR (Chen et al. 2020)."""
-    hidden = hidden or width
     if kind == "none":
         return nn.Identity()
     if kind == "linear":
         return nn.Linear(width, dim)
-    return nn.Sequential(nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, dim))
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(inplace=True), nn.Linear(width, dim))
 
 
 def build_encoder(model_name, image_size, weights="none"):

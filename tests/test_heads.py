@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tiny_features import make_features
 
 from fgcl_utils import metrics
-from fgcl_utils.heads import HeadTransformer, fit_head, labels, transformer
+from fgcl_utils.heads import HeadTransformer, fit_head, labels, network, transformer
 from fgcl_utils.methods import METHODS
 
 all_methods = pytest.mark.parametrize("method", METHODS)
@@ -289,6 +289,12 @@ def test_bad_parameters(data, parameters, message):
 
 
 # --- training ---------------------------------------------------------------------------------
+
+
+def test_many_rows_want_few_epochs(data, monkeypatch):
+    assert [network.epochs_for(n) for n in (240, 10_000, 30_000, 240_000)] == [60, 60, 20, 6]
+    monkeypatch.setattr(network, "ROWS_IN_ALL", 216 * 7)  # a tenth of the 240 validates
+    assert len(fit_head(*data, **QUICK | {"epochs": None}).history_) == 7
 
 
 def test_validation_rows_hold_a_share_of_every_class_and_never_all_of_one():

@@ -208,7 +208,7 @@ def test_studies_run_end_to_end_and_repeat_nothing(executed):
         return subprocess.run(
             [sys.executable, "-m", "fgcl_utils.study", "profiles/tiny.yaml", *arguments],
             cwd=executed,
-            env=os.environ | {"PYTHONPATH": str(executed)},
+            env=os.environ | {"PYTHONPATH": str(executed), "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
         )
@@ -218,6 +218,8 @@ def test_studies_run_end_to_end_and_repeat_nothing(executed):
     one = command("--seeds", "2", "--job", "3")
     assert one.returncode == 0, one.stderr
     assert "ce seed=1: " in one.stdout
+    made = read_json(executed / "runs/tiny/ce/seed-1/config.json")["provenance"]
+    assert made["threads"] == 1, "not the cores divided by the runs at a time"
     again = command("--seeds", "2", "--job", "3")
     assert "1 runs, 1 of them finished" in again.stdout
     assert command("--job", "9").returncode == 2

@@ -21,6 +21,7 @@ from fgcl_utils import runs, training
 from fgcl_utils.datasets.checks import listed
 from fgcl_utils.files import home_dir, written_aside
 from fgcl_utils.heads import HeadTransformer
+from fgcl_utils.heads.network import epochs_for
 from fgcl_utils.methods import METHODS
 from fgcl_utils.settings import Settings, SettingsError, load_dataset
 from fgcl_utils.training.failures import RunFailed
@@ -82,7 +83,7 @@ def _settings(arguments):
     values = {
         name: value
         for name, value in HeadTransformer().get_params().items()
-        if name in Settings.__dataclass_fields__
+        if name in Settings.__dataclass_fields__ and value is not None
     }
     values |= {
         "dataset": "features",
@@ -92,19 +93,20 @@ def _settings(arguments):
         "seed": arguments.seed,
         "run_name": out.name,
     }
-    values |= {name: yaml.safe_load(value) for name, value in arguments.parameters}
-    if values["batch_size"] is None:
-        values["batch_size"] = ALL_ROWS
-    settings = Settings.from_dict(values)
-    if "dataset" not in dict(arguments.parameters) and _has_photos(settings):
-        settings = Settings.from_dict(values | {"dataset": "csv"})
-    return settings
+    chosen = {name: yaml.safe_load(value) for name, value in arguments.parameters}
+    if chosen.get("batch_size", 0) is None:
+        chosen["batch_size"] = ALL_ROWS
+    settings = Settings.from_dict(values | chosen)
+    dataset = load_dataset(settings)
+    values["epochs"] = epochs_for(len(dataset.indices("train")))
+    if _has_photos(dataset, Path(settings.data_root).parent):
+        values["dataset"] = "csv"
+    return Settings.from_dict(values | chosen)
 
 
-def _has_photos(settings):
+def _has_photos(dataset, folder):
     """Whether the table's images are there, or some of them: then the missing ones are an error."""
-    folder = Path(settings.data_root).parent
-    return any((folder / name).is_file() for name in load_dataset(settings).table["image"])
+    return any((folder / name).is_file() for name in dataset.table["image"])
 
 
 def _tell_of_single_rows(dataset):

@@ -14,8 +14,18 @@ from fgcl_utils.sampling import HierarchicalBatchSampler
 
 ROWS = 8192  # features that pass at once where nothing is learnt
 WARMUP_STEPS = 10
-HIDDEN = None
 COPIES = 2
+EPOCHS, FEWEST_EPOCHS = 60, 6
+ROWS_IN_ALL = 600_000
+
+
+def epochs_for(n_rows):
+    """Epochs that `n_rows` rows want: 60, and from 10,000 rows on what shows 600,000, at least 6.
+
+    What a head learns goes with the steps it makes; a large collection makes enough of them in a
+    few epochs (``results/heads_scale.json``).
+    """
+    return min(EPOCHS, max(FEWEST_EPOCHS, round(ROWS_IN_ALL / n_rows)))
 
 
 class Network(nn.Module):
@@ -40,7 +50,7 @@ class Network(nn.Module):
         self.as_they_are = options.method == "ce"
         kind = "none" if self.as_they_are else options.head
         dim = methods.projection_dim(options, options.method)
-        self.head = projection_head(kind, n_features, dim, HIDDEN)
+        self.head = projection_head(kind, n_features, dim)
         self.width = n_features if kind == "none" else dim
         levels = methods.classified_levels(options, options.method)
         dims = methods.classified_blocks(options, options.method)

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fgcl_utils import methods, metrics
 from fgcl_utils.files import written_aside
 from fgcl_utils.heads import labels as of_labels
-from fgcl_utils.heads.network import ROWS, Batches, Network, Step
+from fgcl_utils.heads.network import ROWS, Batches, Network, Step, epochs_for
 from fgcl_utils.methods import METHODS
 from fgcl_utils.progress import bar as bar_of
 
@@ -43,10 +43,12 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         One of `fgcl_utils.methods.METHODS`. `ce` leaves the features as they are; every other one
         trains the head, CE's controls with their classifiers on top of it.
     head : {"mlp", "linear", "none"}
+        An MLP has one hidden layer, as wide as the features.
     projection_dim : int
         Length D of the embedding.
-    epochs : int
-        At most; see `patience`.
+    epochs : int, optional
+        At most; see `patience`. None takes 60, and fewer where there are more than 10,000 rows: as
+        many as show the head 600,000, or 6.
     batch_size : int or None
         Rows a step; None takes all of them.
     learning_rate, weight_decay : float
@@ -85,7 +87,7 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         *,
         head="mlp",
         projection_dim=128,
-        epochs=60,
+        epochs=None,
         batch_size=512,
         learning_rate=2e-3,
         weight_decay=0.05,
@@ -250,8 +252,9 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r} is unknown: choose from {', '.join(HEADS)}")
         for name in ("epochs", "patience", "projection_dim"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value}: it must be at least 1")
 
     def _validation(self, features, y):
         """Validation rows given by the user, checked; features and codes."""
@@ -279,9 +282,10 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
         self.network_.standardise_as(X)
         loss = methods.loss_for(self.options, self.method, [len(c) for c in self.classes_])
         batches = Batches(codes, self.batch_size, self.random_state)
-        step = Step(self.network_, loss, self, self.epochs * len(batches))
+        epochs = self.epochs or epochs_for(len(X))
+        step = Step(self.network_, loss, self, epochs * len(batches))
         targets, history, best, since_best = torch.from_numpy(codes), [], None, 0
-        with bar_of(range(self.epochs), self.method, unit="epoch", disable=not progress) as bar:
+        with bar_of(range(epochs), self.method, unit="epoch", disable=not progress) as bar:
             for epoch in bar:
                 self.network_.train()
                 losses = [

@@ -19,8 +19,8 @@ from fgcl_utils.study.watching import shown
 def run_all(jobs, parallel=None):
     """Make the runs of the jobs that are not finished, some at a time.
 
-    A run that fails does not stop the others. Each process gets its share of the cores, and a GPU
-    of its own where there are several.
+    A run that fails does not stop the others. Each process gets its share of the cores, unless
+    OMP_NUM_THREADS says how many, and a GPU of its own where there are several.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def run_all(jobs, parallel=None):
 
 def _execute(job, slot, parallel, gpus):
     """Make the job's run in a process of its own; None, or the end of its error message."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, os.cpu_count() // parallel))}
+    environment = {"OMP_NUM_THREADS": str(max(1, os.cpu_count() // parallel))} | os.environ
     if gpus > 1:
         environment["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
     values = dataclasses.asdict(job.settings).items()
