@@ -14,7 +14,6 @@ from fgcl_utils.sampling import HierarchicalBatchSampler
 
 ROWS = 8192  # features that pass at once where nothing is learnt
 WARMUP_STEPS = 10
-COPIES = 2
 EPOCHS, FEWEST_EPOCHS = 60, 6
 ROWS_IN_ALL = 600_000
 
@@ -93,9 +92,9 @@ class Step:
         return self.schedule.get_last_lr()[0]
 
     def __call__(self, features, labels):
-        """The loss of rows (B, F) with labels (B, L), detached; each counts twice."""
-        projections, logits = self.network(features.repeat(COPIES, 1))
-        value = self.loss(projections, logits, labels.repeat(COPIES, 1))
+        """The loss of rows (B, F) with labels (B, L), detached."""
+        projections, logits = self.network(features)
+        value = self.loss(projections, logits, labels)
         self.optimizer.zero_grad(set_to_none=True)
         value.backward()
         self.optimizer.step()
