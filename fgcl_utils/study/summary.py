@@ -31,8 +31,8 @@ def summarise(spec, jobs, parameters=None):
         and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
         ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
         `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
-        ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch,
-        for every method with the plain settings a dict of columns a seed. ``runs``: every run.
+        ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
+        of trained encoders, for every method with the plain settings a dict of columns a seed. ``runs``: every run.
         ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
     """
     levels = base(spec, parameters).levels
@@ -186,10 +186,13 @@ def _mean_line(seeds):
 
 
 def _curves(jobs):
-    """{method: [{column: its values}, a dict a seed]} of the validation measures in history.csv."""
+    """{method: [{column: its values}, a dict a seed]} of the validation measures in history.csv.
+
+    Not of heads, which keep their best epoch.
+    """
     curves = {}
     for job in jobs:
-        if not job.overrides:
+        if not job.overrides and job.settings.encoder == "trained":
             history = pd.read_csv(job.folder / "history.csv").filter(regex="^epoch$|^val_")
             history = history.dropna(axis=1, how="all").round(6)
             curves.setdefault(job.method, []).append(history.to_dict("list"))
