@@ -32,8 +32,8 @@ def summarise(spec, jobs, parameters=None):
         ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
         `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
         ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
-        of trained encoders, for every method with the plain settings a dict of columns a seed. ``runs``: every run.
-        ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
+        of trained encoders, for every method with the plain settings a dict of columns a seed.
+        ``runs``: every run. ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
     """
     levels = base(spec, parameters).levels
     done = [job for job in jobs if job.is_finished]
