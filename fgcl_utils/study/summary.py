@@ -250,12 +250,16 @@ def _percent(mean, low, high):
 
 
 def _ratio(name, group, split):
-    """A ratio in per cent with its 95 % interval: "−68 (−74 to −60) %"; empty for CE's own."""
+    """A ratio in per cent with its 95 % interval: "−68 (−74 to −60) %"; empty for CE's own.
+
+    Two seeds bound a ratio to nothing that could be read: no interval is shown.
+    """
     value, ends = group[name][split], group[f"{name}_interval"][split]
     if not value:
         return ""
     sign = "+" if name == "change" else ""
-    bounded = all(end is not None and math.isfinite(end) for end in ends or [None])
+    several = len(group["seeds"]) > 2
+    bounded = several and all(end is not None and math.isfinite(end) for end in ends or [None])
     reach = f" ({100 * ends[0]:{sign}.0f} to {100 * ends[1]:{sign}.0f})" if bounded else ""
     text = f"{100 * value:{sign}.0f}{reach}\N{NO-BREAK SPACE}%"
     return text.replace("-", "\N{MINUS SIGN}")
