@@ -253,10 +253,10 @@ class HeadTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEst
             )
         if self.head not in HEADS:
             raise ValueError(f"head={self.head!r} is unknown: choose from {', '.join(HEADS)}")
-        for name in ("epochs", "patience", "projection_dim"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value}: it must be at least 1")
+        counts = ["patience", "projection_dim", *(["epochs"] if self.epochs is not None else [])]
+        for name in counts:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: it must be at least 1")
 
     def _validation(self, features, y):
         """Validation rows given by the user, checked; features and codes."""
