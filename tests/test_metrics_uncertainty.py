@@ -165,6 +165,8 @@ def test_what_the_seeds_do_not_bound_is_none():
     assert metrics.share_of_possible([217], [54], [40]) == (163 / 177, None, None)
     assert metrics.share_of_possible(217, 54, 40) == (163 / 177, None, None)
     assert metrics.relative_change([200], [50]) == (-0.75, None, None)
+    # Two seeds: Fieller's ends are so far apart, -140 to +306 % here, that they say nothing.
+    assert metrics.relative_change([200, 180], [50, 80]) == (130 / 380 - 1, None, None)
     assert metrics.relative_change([0, 0], [5, 6]) == (None, None, None)
     assert metrics.share_of_possible([50, 60], [40, 50], [60, 50]) == (None, None, None)
     share, low, high = metrics.share_of_possible([50, 60, 40], [45, 40, 44], [48, 41, 52])

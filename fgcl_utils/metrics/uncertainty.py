@@ -14,6 +14,7 @@ from scipy import stats
 from sklearn.utils import gen_batches
 
 DRAWS = 2**20  # at once, whatever the number of samples and resamples
+LEAST_RUNS = 3  # t is 12.7 with two: they bound a ratio to nothing that could be read
 
 
 def bootstrap_interval(values, confidence=0.95, n_resamples=2000, seed=0, groups=None):
@@ -69,8 +70,8 @@ def relative_change(ce, method, confidence=0.95):
     Returns
     -------
     change, low, high : float or None
-        -0.7 is 70 % less. The interval is None with one seed, all is None where CE's mean is 0;
-        see `ratio_interval`.
+        -0.7 is 70 % less. The interval is None with fewer than three seeds, all is None where CE's
+        mean is 0; see `ratio_interval`.
     """
     ce, method = _by_seed(ce, method)
     return ratio_interval(method - ce, ce, confidence)
@@ -93,8 +94,8 @@ def share_of_possible(ce, method, floor, confidence=0.95):
     Returns
     -------
     share, low, high : float or None
-        The interval is None with one seed, or where the seeds do not tell CE from the floor; all
-        is None where the floor's mean is not below CE's. See `ratio_interval`.
+        The interval is None with fewer than three seeds, or where they do not tell CE from the
+        floor; all is None where the floor's mean is not below CE's. See `ratio_interval`.
     """
     ce, method, floor = _by_seed(ce, method, floor)
     if floor.mean() >= ce.mean():
@@ -121,14 +122,14 @@ def ratio_interval(above, below, confidence=0.95):
     Returns
     -------
     ratio, low, high : float or None
-        The interval is None with one run, or where it has no ends because the mean of `below`
-        could be 0; the ratio, too, where that mean is 0.
+        The interval is None with fewer than three runs, or where it has no ends because the mean
+        of `below` could be 0; the ratio, too, where that mean is 0.
     """
     above, below = _by_seed(above, below)
     a, b, n = above.mean(), below.mean(), len(above)
     if b == 0:
         return None, None, None
-    if n < 2:
+    if n < LEAST_RUNS:
         return float(a / b), None, None
     squared_t = stats.t.ppf((1 + confidence) / 2, n - 1) ** 2
     (aa, ab), (_, bb) = squared_t / n * np.cov(above, below)

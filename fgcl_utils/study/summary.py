@@ -1,7 +1,6 @@
 """From finished runs to what they say together."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 import numpy as np
@@ -37,30 +36,8 @@ def summarise(spec, jobs, parameters=None):
     """
     levels = base(spec, parameters).levels
     done = [job for job in jobs if job.is_finished]
-    ce_reads = Settings().identity("ce")
     rows = [_row(job) for job in done]
-    groups = {}
-    for job in done:
-        if job.group in groups:
-            continue
-        of_group = [row for row in rows if row["group"] == job.group]
-        read_by_ce = {k: v for k, v in job.overrides.items() if k.partition(".")[0] in ce_reads}
-        of_ce, of_floor = (
-            [row for row in rows if row["group"] == slug(method, read_by_ce)]
-            for method in ("ce", FLOOR)
-        )
-        outliers = "".join(f"{level}_outliers" for level in levels[1:2])
-        groups[job.group] = {
-            "method": job.method,
-            "label": _label(job),
-            "overrides": job.overrides,
-            "seeds": [row["seed"] for row in of_group],
-            **_ratios("change", metrics.relative_change, outliers, of_ce, of_group),
-            **_ratios(
-                "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
-            ),
-            "vs_ce": _means(_differences(of_group, of_ce, "test")),
-        } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
+    groups = _groups(rows, levels)
     settings = dataclasses.asdict(base(spec, parameters))
     # Where files lie on this machine is nobody's business.
     settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
@@ -81,6 +58,32 @@ def summarise(spec, jobs, parameters=None):
         "settings": settings,
         "provenance": provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
+
+
+def _groups(rows, levels):
+    """What the runs of the same settings say together; a dict from slug to dict."""
+    ce_reads = Settings().identity("ce")
+    outliers = "".join(f"{level}_outliers" for level in levels[1:2])
+    of = {}
+    for row in rows:
+        of.setdefault(row["group"], []).append(row)
+    groups = {}
+    for name, of_group in of.items():
+        method, overrides = of_group[0]["method"], of_group[0]["overrides"]
+        read_by_ce = {k: v for k, v in overrides.items() if k.partition(".")[0] in ce_reads}
+        of_ce, of_floor = (of.get(slug(each, read_by_ce), []) for each in ("ce", FLOOR))
+        groups[name] = {
+            "method": method,
+            "label": _label(method, overrides),
+            "overrides": overrides,
+            "seeds": [row["seed"] for row in of_group],
+            **_ratios("change", metrics.relative_change, outliers, of_ce, of_group),
+            **_ratios(
+                "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
+            ),
+            "vs_ce": _means(_differences(of_group, of_ce, "test")),
+        } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
+    return groups
 
 
 def _row(job):
@@ -199,9 +202,9 @@ def _curves(jobs):
     return curves
 
 
-def _label(job):
-    name = METHOD_NAMES.get(job.method, job.method)
-    differences = [f"{key.rpartition('.')[2]} {value}" for key, value in job.overrides.items()]
+def _label(method, overrides):
+    name = METHOD_NAMES.get(method, method)
+    differences = [f"{key.rpartition('.')[2]} {value}" for key, value in overrides.items()]
     return ", ".join([name, *differences])
 
 
@@ -250,16 +253,13 @@ def _percent(mean, low, high):
 
 
 def _ratio(name, group, split):
-    """A ratio in per cent with its 95 % interval: "−68 (−74 to −60) %"; empty for CE's own.
-
-    Two seeds bound a ratio to nothing that could be read: no interval is shown.
-    """
+    """A ratio in per cent with its 95 % interval: "−68 (−74 to −60) %"; empty for CE's own."""
     value, ends = group[name][split], group[f"{name}_interval"][split]
     if not value:
         return ""
     sign = "+" if name == "change" else ""
-    several = len(group["seeds"]) > 2
-    bounded = several and all(end is not None and math.isfinite(end) for end in ends or [None])
-    reach = f" ({100 * ends[0]:{sign}.0f} to {100 * ends[1]:{sign}.0f})" if bounded else ""
+    reach = ""
+    if None not in ends:
+        reach = f" ({100 * ends[0]:{sign}.0f} to {100 * ends[1]:{sign}.0f})"
     text = f"{100 * value:{sign}.0f}{reach}\N{NO-BREAK SPACE}%"
     return text.replace("-", "\N{MINUS SIGN}")
