@@ -27,8 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import v2
 
 from fgcl_utils.datasets import pixels, synthetic
-from fgcl_utils.models import build_encoder
-from fgcl_utils.training import loop
+from fgcl_utils.models import build_encoder, placed
 from fgcl_utils.views import DeviceViews, TwoViews, make_views
 
 try:
@@ -267,12 +266,10 @@ def candidates(views, batch, drawn):
 
 def appetites(threads, repeats):
     """Rows of [model, px, images/s with each number of threads], two views of every image."""
-    loop._keep_freed_memory()
     rows = []
     for name in MODELS:
         for size in SIZES:
-            model = build_encoder(name, size)
-            model = model.train().to(memory_format=torch.channels_last)
+            model = placed(build_encoder(name, size), "cpu").train()
             views = torch.rand(2 * MODEL_BATCH, 3, size, size)
             views = views.to(memory_format=torch.channels_last)
             speeds = []

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from fgcl_utils import runs
 from fgcl_utils.datasets import ImageError, open_rgb, pixels
 from fgcl_utils.files import read_json, write_json, written_aside
+from fgcl_utils.models import placed
 from fgcl_utils.naming import network
 from fgcl_utils.naming.namer import Namer
 from fgcl_utils.naming.onnx import OnnxEmbedder
@@ -250,8 +251,7 @@ class TorchEmbedder:
 
     def __init__(self, network):
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        # Twice as fast for convolutional networks, with no effect on transformers.
-        self.network = network.to(self.device, memory_format=torch.channels_last)
+        self.network = placed(network, self.device)
 
     @torch.inference_mode()
     def __call__(self, squares):

@@ -16,7 +16,7 @@ from fgcl_utils.datasets import SPLITS, pixels
 from fgcl_utils.features import read_rows
 from fgcl_utils.files import digest, written_aside
 from fgcl_utils.heads import HeadTransformer
-from fgcl_utils.models import build_model
+from fgcl_utils.models import build_model, placed
 from fgcl_utils.training import failures, outcome, processes
 
 IMAGES = 64  # that pass the encoder at once
@@ -80,7 +80,7 @@ def features_of(settings, dataset):
     name = f"{Path(images.filename).stem}-{key}.npy"
     path = dataset.cache_dir / "features" / name
     if not path.exists():
-        _compute_into(path, model.to(processes.make_accelerator("float32").device), images)
+        _compute_into(path, placed(model, processes.make_accelerator("float32").device), images)
     return np.load(path, mmap_mode="r")
 
 

@@ -7,7 +7,6 @@ on (seed, epoch) alone. Any number of processes may resume what another number b
 """
 
 import contextlib
-import ctypes
 import math
 import time
 
@@ -20,7 +19,7 @@ from fgcl_utils import methods, metrics, progress, runs
 from fgcl_utils.datasets import SPLITS
 from fgcl_utils.files import home_dir, read_json, written_aside
 from fgcl_utils.methods import METHODS
-from fgcl_utils.models import build_model
+from fgcl_utils.models import build_model, placed
 from fgcl_utils.sampling import HierarchicalBatchSampler
 from fgcl_utils.settings import SettingsError
 from fgcl_utils.training import checkpoints, failures, frozen, outcome, processes
@@ -115,8 +114,6 @@ class Trainer:
                 f"batch_size={settings.batch_size} is divided among {n_processes} processes: take "
                 f"{n_processes * SMALLEST_SHARE} or more, or fewer processes"
             )
-        if self.device.type == "cpu":
-            _keep_freed_memory()
         with accelerator.main_process_first():  # the others find the images decoded
             self.images = dataset.images(settings.image_size)  # uint8 (N, S, S, 3)
         self.train_index = dataset.indices("train")
@@ -152,9 +149,7 @@ class Trainer:
                 classifies_projections=METHODS[method].classifies_head,
                 block_dims=methods.classified_blocks(settings, method),
             )
-        # Twice as fast for convolutional networks, with no effect on transformers.
-        model = model.to(memory_format=torch.channels_last)
-        self.network = processes.share_batch_norm(model, accelerator)
+        self.network = processes.share_batch_norm(placed(model, self.device), accelerator)
         optimizer = torch.optim.AdamW(
             _parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate
         )
@@ -314,18 +309,6 @@ class Trainer:
             made = self.folder, self.settings, self.method, self.dataset
             outcome.write(*made, embedded, seconds, started)
         self.accelerator.wait_for_everyone()
-
-
-def _keep_freed_memory():
-    """Let glibc keep what a step frees for the next one.
-
-    By default it hands large tensors back to the system, and the next step's page faults cost
-    a CPU more than half as much again as the arithmetic does.
-    """
-    with contextlib.suppress(AttributeError, OSError):  # not glibc: nothing to do
-        libc = ctypes.CDLL(None)
-        libc.mallopt(-4, 0)  # M_MMAP_MAX: no mappings of their own for large blocks
-        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: keep up to 2 GB of free heap
 
 
 def _parameter_groups(model, weight_decay):
