@@ -276,9 +276,15 @@ def test_two_backward_passes_through_one_graph(way, rng):
 def test_compiled_step_is_the_same(rng):
     labels = torch.randint(0, 6, (30,), generator=rng)
     projections = torch.randn(30, 8, generator=rng)
-    model, loss = torch.nn.Linear(8, 4), SupConLoss()
-    step = torch.compile(lambda x: loss(model(x), labels), backend="eager")
+    model, loss, compiled = torch.nn.Linear(8, 4), SupConLoss(), []
+
+    def backend(graph, inputs):
+        compiled.extend(node for node in graph.graph.nodes if node.op.startswith("call"))
+        return graph
+
+    step = torch.compile(lambda x: loss(model(x), labels), backend=backend)
     torch.testing.assert_close(step(projections), loss(model(projections), labels))
+    assert len(compiled) == 1  # the layer: the loss is no part of it
 
 
 # ---- what is refused

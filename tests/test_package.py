@@ -128,6 +128,14 @@ def test_threads_wait_as_the_package_or_the_user_says(preset):
     assert (shown[1] == expected) == ("OMP_WAIT_POLICY" not in preset)
 
 
+def test_a_start_does_not_load_the_compiler():
+    program = (
+        "import sys, fgcl_utils.losses, fgcl_utils.explorer; print('torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
 @pytest.mark.parametrize("path", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda p: p.stem)
 def test_no_notebook_loads_torch_before_the_package(path):
     """It would be too late then; and the imports' order puts torch first."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from fgcl_utils.losses.batch import checked_projections, gathered
 from fgcl_utils.losses.contrastive import SupConLoss, scaled_directions
+from fgcl_utils.losses.opaque import opaque
 
 
 class LevelBlocksLoss(nn.Module):
@@ -87,7 +88,7 @@ class LevelBlocksLoss(nn.Module):
     def extra_repr(self):
         return f"block_dims={self.block_dims}, level_weights={self.level_weights}"
 
-    @torch.compiler.disable
+    @opaque
     def forward(self, projections: Tensor, labels: Tensor, memory=None) -> Tensor:
         """Loss of a batch, as `SupConLoss.forward`.
 

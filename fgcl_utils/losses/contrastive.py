@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from fgcl_utils.losses.batch import Batch, gathered
 from fgcl_utils.losses.direct import DirectLosses
 from fgcl_utils.losses.matrices import row_blocks
+from fgcl_utils.losses.opaque import opaque
 from fgcl_utils.losses.tiled import TiledLosses
 
 # Up to so many pairs of rows, all of them at once are faster than tiles.
@@ -111,8 +112,7 @@ class HierarchicalContrastiveLoss(nn.Module):
         self._scale()
         super()._save_to_state_dict(*arguments)
 
-    # One opaque step for torch.compile, which would unroll the tiles.
-    @torch.compiler.disable
+    @opaque  # torch.compile would unroll the tiles
     def forward(self, projections: Tensor, labels: Tensor, memory=None) -> Tensor:
         """Loss of a batch.
 
