@@ -42,8 +42,10 @@ def look(jobs, done, bar):
             epoch, loss = f"{len(rows)}/{job.settings.epochs}", float(rows[-1]["train_loss"])
             bar.set_postfix_str(f"{described(job)}: epoch {epoch}, loss {loss:.3f}", refresh=False)
         done[k] = len(rows)
-    bar.update(sum(done) - bar.n)
-    bar.refresh()
+    news = sum(done) - bar.n
+    bar.update(news)
+    if news or bar.fp.isatty():  # the clock; in the log of a job it would be a line a second
+        bar.refresh()
 
 
 def epochs(job):
