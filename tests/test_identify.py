@@ -252,10 +252,10 @@ def test_another_image_size_than_the_weights_is_named(changed):
         Identifier.from_run(changed)
 
 
-def test_a_run_without_validation_photos_is_refused(changed):
+def test_a_run_of_training_photos_alone_is_refused(changed):
     arrays = dict(np.load(changed / "embeddings.npz"))
-    np.savez(changed / "embeddings.npz", **{k: v for k, v in arrays.items() if k[:3] != "val"})
-    with pytest.raises(ValueError, match="no validation photos"):
+    np.savez(changed / "embeddings.npz", **{k: v for k, v in arrays.items() if k[:5] == "train"})
+    with pytest.raises(ValueError, match="neither validation nor test photos"):
         Identifier.from_run(changed)
 
 

@@ -66,9 +66,21 @@ def test_without_unseen_species_nothing_is_said_of_them(trials):
     assert not [name for name in evidence.measures(trials[0], None, LEVELS) if "unseen" in name]
 
 
-def test_a_run_without_validation_photos_is_refused(run):
-    arrays = {name: array for name, array in run[0]["embeddings"].items() if name[:3] != "val"}
-    with pytest.raises(ValueError, match="no validation photos"):
+def test_without_validation_photos_half_of_the_test_photos_teach(run):
+    given, labels = run[0]["embeddings"], run[1]
+    arrays = {name: array for name, array in given.items() if name[:3] != "val"}
+    split = {"val": given["test"][::2], "val_index": given["test_index"][::2]}
+    namer, expected = Namer.of_run(arrays, labels), Namer.of_run(arrays | split, labels)
+    assert namer.to_dict() == expected.to_dict()
+    data = type("Data", (), {"labels": labels})
+    tested = evidence.trial(namer, {"embeddings": arrays}, data)
+    rows = given["test_index"][1::2]  # none that taught
+    assert (tested.truth[:, 1] == labels[rows, 1]).all() and len(tested.truth) == len(rows)
+
+
+def test_a_run_of_training_photos_alone_is_refused(run):
+    arrays = {name: array for name, array in run[0]["embeddings"].items() if name[:5] == "train"}
+    with pytest.raises(ValueError, match="neither validation nor test photos"):
         Namer.of_run(arrays, run[1])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fgcl_utils import metrics
-from fgcl_utils.naming.namer import Judgement
+from fgcl_utils.naming.namer import Judgement, with_validation
 
 
 class Trial(NamedTuple):
@@ -32,8 +32,11 @@ class Trial(NamedTuple):
 
 
 def trial(namer, run, dataset, split="test"):
-    """What a run's namer says of a split: test, or unseen, species that training never saw."""
-    arrays = run["embeddings"]
+    """What a run's namer says of a split: test, or unseen, species that training never saw.
+
+    Of the test photos, those that `with_validation` has not given to the namer.
+    """
+    arrays = with_validation(run["embeddings"])
     labels = dataset.labels[arrays[f"{split}_index"]]
     levels = zip(namer.electorate.classes, labels.T, strict=True)
     truth = np.stack([pd.Index(c).get_indexer(level) for c, level in levels], axis=1)

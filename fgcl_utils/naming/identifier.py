@@ -83,7 +83,7 @@ class Identifier:
         FileNotFoundError
             If the run is not finished, or something of it or of its data is gone.
         ValueError
-            If it has no images or no validation photos, or its data have changed.
+            If it has no images, or no photos but those it was trained on, or its data have changed.
         """
         folder = Path(folder)
         if (folder / EXPORTED).is_file():

@@ -123,12 +123,13 @@ class Namer:
         Raises
         ------
         ValueError
-            If the run has no validation photos.
+            If the run has no validation photos and no test photos in their place.
         """
+        embeddings = with_validation(embeddings)
         if "val" not in embeddings:
             raise ValueError(
-                "the run has no validation photos, and on these it is learnt how far to believe an "
-                "answer: make it on data with a split val"
+                "the run has neither validation nor test photos, and on these it is learnt how far "
+                "to believe an answer: make it on data with a split val"
             )
         train, val = (labels[embeddings[f"{split}_index"]] for split in ("train", "val"))
         return cls.fit(embeddings["train"], train, embeddings["val"], val, risk)
@@ -207,6 +208,20 @@ class Namer:
                 }
             )
         self.sure_from = tuple(sure_from)
+
+
+def with_validation(embeddings):
+    """Embeddings of a run by split, in which some photos teach how far to believe an answer.
+
+    Where the data came without validation photos, every second test photo takes their place; the
+    others are left to test what was learnt.
+    """
+    if "val" in embeddings or len(embeddings.get("test", ())) < 2:
+        return embeddings
+    shared = dict(embeddings)
+    for of_val, of_test in (("val", "test"), ("val_index", "test_index")):
+        shared[of_val], shared[of_test] = embeddings[of_test][::2], embeddings[of_test][1::2]
+    return shared
 
 
 def _positions(electorate, labels):
