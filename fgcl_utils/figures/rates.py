@@ -49,7 +49,7 @@ def seeds(table: pd.DataFrame, measures: Sequence[str] = tuple(headline(LEVELS))
         figure.update_yaxes(tickformat="~%" if m.unit else "~g", **place)
     figure.update_xaxes(
         tickvals=list(range(len(methods))),
-        ticktext=[plain(METHOD_NAMES[method]) for method in methods],
+        ticktext=[plain(METHOD_NAMES[method]).replace(" ", "<br>") for method in methods],
         range=(-0.4, len(methods) - 0.4),
         showgrid=False,
     )
@@ -66,8 +66,11 @@ def recorded_seeds(
     """`seeds` of a study's usual settings, from the content of results/<study>.json.
 
     By default the outlier rate of every level above the finest, and the accuracy of the finest.
+    Without ``coarse_only``, which names so few species that the others could not be told apart.
     """
-    return seeds(recorded_runs(result, split), measures or headline(levels_of(result)))
+    runs = recorded_runs(result, split)
+    runs = runs[runs["method"] != "coarse_only"]
+    return seeds(runs, measures or headline(levels_of(result)))
 
 
 def _seed_traces(table: pd.DataFrame, name: str, m: Measure) -> Iterator[go.Scatter]:
