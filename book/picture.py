@@ -1,20 +1,22 @@
 """Renew the README's picture: the maps of the executed evaluation, as ``make picture`` does."""
 
 import base64
+import re
 from pathlib import Path
 
 import nbformat
 
 ROOT = Path(__file__).resolve().parents[1]
-FIGURE = "fig-maps"
+GLUED = "application/papermill.record/text/html"  # as the start page takes it
 
 notebook = nbformat.read(ROOT / "executed" / "04_evaluation.ipynb", as_version=4)
-(cell,) = (
-    cell
+(html,) = (
+    output.data[GLUED]
     for cell in notebook.cells
-    if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == FIGURE
+    for output in cell.get("outputs", [])
+    if output.get("metadata", {}).get("scrapbook", {}).get("name") == "static_maps"
 )
-(picture,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
-target = ROOT / "book" / "_static" / "maps.png"
+picture = re.search(r"data:image/webp;base64,([^\"]+)", html)[1]
+target = ROOT / "book" / "_static" / "maps.webp"
 target.write_bytes(base64.b64decode(picture))
 print(target.relative_to(ROOT))

@@ -3,12 +3,15 @@
 import ast
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from conftest import NOTEBOOKS, TINY
+from PIL import Image
 
 from fgcl_utils.settings import Settings
 
@@ -125,6 +128,17 @@ def test_runs_with_tiny_parameters(executed, name):
     assert all(cell.execution_count for cell in code if cell.source.strip())
     shown = [output for cell in code for output in cell.outputs]
     assert any("image/png" in o.get("data", {}) or "text/html" in o.get("data", {}) for o in shown)
+
+
+@slow
+def test_the_readme_s_picture_is_that_of_the_evaluation(executed):
+    picture = executed / "book" / "_static" / "maps.webp"
+    picture.unlink()
+    done = subprocess.run(
+        [sys.executable, "book/picture.py"], cwd=executed, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert Image.open(picture).width >= 1000
 
 
 @slow
