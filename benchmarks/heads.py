@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from memory import kib
 from provenance import provenance
 
 from fgcl_utils.heads.network import EPOCHS, ROWS_IN_ALL
@@ -144,7 +145,7 @@ def measure(case, folder):
     began = time.perf_counter()
     epochs, judged = globals()[function](train, labels, **options)
     seconds = time.perf_counter() - began
-    peak = peak_gib()
+    peak = kib("VmHWM") / 2**20
     if function == "logistic_regression":
         accuracy, outliers = (judged(test) == truth[:, 0]).mean(), None
     else:
@@ -154,12 +155,6 @@ def measure(case, folder):
         outliers = int((nearest[1] != truth[:, 1]).sum())
     size = part or n
     return [size, name, epochs, round(seconds, 1), round(peak, 2), round(accuracy, 3), outliers]
-
-
-def peak_gib():
-    """Most memory that this process has had, in GiB. ru_maxrss counts its parent's, too (Linux)."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 2**20
 
 
 def main():

@@ -29,6 +29,7 @@ from pathlib import Path
 import loss_cases
 import loss_peers
 import torch
+from memory import kib
 from provenance import provenance
 from torch.nn.functional import linear
 
@@ -144,14 +145,10 @@ class Memory:
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")  # resets the peak
-        self.before = self._kib("VmRSS")
+        self.before = kib("VmRSS")
 
     def extra_mib(self):
-        return (self._kib("VmHWM") - self.before) / 1024
-
-    def _kib(self, field):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(field)).split()[1])
+        return (kib("VmHWM") - self.before) / 1024
 
 
 def in_fresh_process(context, name, n, threads):

@@ -168,11 +168,22 @@ def test_a_finished_run_is_loaded_not_trained_again(executed, papermill, tmp_pat
 
 
 @slow
-def test_a_bad_parameter_stops_at_once(papermill, tmp_path):
-    result = papermill("01_ce_baseline", tmp_path / "bad.ipynb", "-p", "epoch", "3")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-p", "epoch", "3"), "there is no parameter 'epoch'. Did you mean 'epochs'?"),
+        (("-p", "epochs", "many"), "epochs='many' is str: expected a whole number"),
+        (("-p", "temperature", "-0.1"), "temperature=-0.1 is out of range: greater than 0"),
+        (("-p", "dataset", "fungi"), "synthetic, grocery, df20_mini, csv, folder"),
+    ],
+    ids=["unknown name", "wrong type", "out of range", "unknown option"],
+)
+def test_bad_parameters_stop_at_once(papermill, tmp_path, arguments, message):
+    result = papermill("01_ce_baseline", tmp_path / "bad.ipynb", *arguments)
     assert result.returncode != 0
-    assert "there is no parameter 'epoch'. Did you mean 'epochs'?" in result.stderr
-    assert all(field.name in result.stderr for field in dataclasses.fields(Settings))
+    assert message in result.stderr
+    if "epoch" in arguments:
+        assert all(field.name in result.stderr for field in dataclasses.fields(Settings))
 
 
 @slow

@@ -66,7 +66,7 @@ def recorded_seeds(
     """`seeds` of a study's usual settings, from the content of results/<study>.json.
 
     By default the outlier rate of every level above the finest, and the accuracy of the finest.
-    Without ``coarse_only``, which names so few species that the others could not be told apart.
+    Without ``coarse_only``: it learns no species, and its accuracy would press the others together.
     """
     runs = recorded_runs(result, split)
     runs = runs[runs["method"] != "coarse_only"]
