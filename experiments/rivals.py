@@ -4,8 +4,8 @@
     python experiments/rivals.py profiles/snakes_heads.yaml --seeds 5 -p data_root PATH
 
 Each is a few lines on top of ours; head, batches, epochs and the choice of the epoch are those of
-every other method. Makes the runs that are not finished, one after the other, and writes
-results/<profile>.json, as `make study` does for the study's own methods.
+every other method. Makes the runs that are not finished, one after the other, and adds them to
+results/<profile>.json, as `make study` does with the study's own methods.
 
 =========  =============================================================================
 `hmlc`     Zhang et al. 2022, "Use all the labels": SupCon with the labels of each level,
@@ -30,12 +30,11 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from fgcl_utils import training
-from fgcl_utils.files import home_dir, write_json
 from fgcl_utils.losses import SupConLoss
 from fgcl_utils.methods import CONTRASTIVE, METHODS, Method, cross_entropy
 from fgcl_utils.settings import load_dataset
 from fgcl_utils.study.plan import described, plan, read_spec
-from fgcl_utils.study.summary import summarise
+from fgcl_utils.study.summary import write_summary
 
 CPCC_WEIGHT = 1.0
 NEVER = -1e4  # logarithm of a probability
@@ -122,9 +121,7 @@ def main(arguments=None):
     for job in tqdm([job for job in jobs if not job.is_finished], unit="run"):
         tqdm.write(described(job), file=sys.stderr)
         training.train(job.settings, job.method, dataset)
-    target = home_dir() / "results" / f"{spec['name']}.json"
-    write_json(target, summarise(spec, jobs, parameters))
-    print(target)
+    print(write_summary(spec, jobs, parameters))
 
 
 if __name__ == "__main__":

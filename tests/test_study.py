@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import json
 import os
 import subprocess
 import sys
@@ -39,18 +40,23 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def finish(job, **measures):
+def finish(job, data="fungi", **measures):
     """Write what a finished run leaves behind."""
     write_json(
         job.folder / "config.json",
         {
             "settings": {"run_name": "demo"} | job.settings.identity(job.method),
             "provenance": {"commit": "c0ffee", "device": "cpu", "threads": 1, "date": "today"},
+            "dataset_fingerprint": data,
         },
     )
     measures = {"genus_outliers": 5, "genus_outlier_rate": 0.05, "species_accuracy": 0.5} | measures
     measures |= {"genus_outlier_rate_interval": [0, 1]}
     values = {"seconds": 2.0, "n_test": 100, "val": measures} | measures
+    if job.method == "hcl_blocks":
+        share = job.settings.seed / 10
+        curve = [{"genus_share": w, "genus_accuracy": w, "species_accuracy": share} for w in (0, 1)]
+        values |= {"shares": [1 - share, share], "share_curves": {"val": curve, "test": curve}}
     write_json(job.folder / "metrics.json", values)
     rows = [[epoch, 0.1, epoch / 10, None] for epoch in (1, 2)]
     columns = ["epoch", "train_loss", "val_species_accuracy", "val_genus_outlier_rate"]
@@ -193,6 +199,53 @@ def test_a_method_is_compared_with_ce_on_the_same_data(root):
         assert group["vs_ce"]["genus_outlier_rate"]["mean"] == pytest.approx(expected)
 
 
+def told(*arguments, **others):
+    """A summary as its file holds it, without the moment."""
+    found = json.loads(json.dumps(summarise(*arguments, **others)))
+    return {name: value for name, value in found.items() if name != "provenance"}
+
+
+@pytest.fixture
+def recorded(root):
+    """A study, its jobs, seed by seed, and the record of them all."""
+    one = spec({"method": ["ce", "hcl", "hcl_blocks"]}, {"method": "hcl", "soft_weight": 0.1})
+    jobs = plan(one, seeds=3)
+    for n, job in enumerate(jobs):
+        finish(job, genus_outliers=10 + n)
+    return one, jobs, told(one, jobs)
+
+
+def test_a_study_adds_to_its_record(recorded):
+    one, jobs, whole = recorded
+    first = told(one, jobs[:8])
+    assert len(first["runs"]) == 8
+    assert told(one, jobs[8:], record=first) == whole
+    assert told(one, jobs[4:8], record=whole) == whole
+    assert len(whole["lines"]["test"]["hcl_blocks"]) == len(whole["curves"]["hcl_blocks"]) == 3
+
+
+def test_a_run_that_is_made_again_takes_its_own_place(recorded):
+    one, jobs, whole = recorded
+    finish(jobs[1], genus_outliers=99)
+    found = told(one, jobs[1:2], record=whole)
+    assert found["runs"][1]["test"]["genus_outliers"] == 99
+    assert [run["group"] for run in found["runs"]] == [run["group"] for run in whole["runs"]]
+    others = [name for name in whole["groups"] if name != jobs[1].group]
+    assert [found["groups"][name] for name in others] == [whole["groups"][name] for name in others]
+
+
+def test_a_record_of_other_data_or_settings_is_not_added_to(recorded):
+    one, jobs, whole = recorded
+    finish(jobs[0], data="snakes")
+    assert len(told(one, jobs[:1], record=whole)["runs"]) == 1
+    (longer,) = plan(one | {"runs": [{"method": "ce"}]}, parameters={"epochs": 3})
+    finish(longer)
+    assert len(told(one, [longer], {"epochs": 3}, record=whole)["runs"]) == 1
+    finish(jobs[0], genus_outliers=10)
+    older = whole | {"settings": {k: v for k, v in whole["settings"].items() if k != "levels"}}
+    assert told(one, jobs[:1], record=older) == whole
+
+
 def test_a_run_with_other_settings_does_not_count(root):
     jobs = plan(spec({"method": "hcl"}))
     finish(jobs[0])
@@ -232,6 +285,7 @@ def test_studies_run_end_to_end_and_repeat_nothing(executed):
         assert group["test"]["genus_outliers"]["mean"] == measured["genus_outliers"]
     failed = command("--seeds", "1", "-p", "run_name", "broken", "-p", "weights", "no.safetensors")
     assert failed.returncode == 1 and "there is no such file" in failed.stdout
+    assert read_json(executed / "results" / "tiny.json") == summary  # nothing came of it
 
 
 def test_a_log_gets_a_line_an_epoch(root):

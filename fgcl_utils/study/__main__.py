@@ -6,13 +6,12 @@ import sys
 import yaml
 
 from fgcl_utils import study
-from fgcl_utils.files import home_dir, write_json
 from fgcl_utils.methods import METHODS
 from fgcl_utils.runs import PAPER
 from fgcl_utils.settings import SettingsError
 from fgcl_utils.study.execution import run_all
 from fgcl_utils.study.plan import described, plan, read_spec
-from fgcl_utils.study.summary import summarise
+from fgcl_utils.study.summary import write_summary
 
 
 def main(arguments=None):
@@ -61,9 +60,8 @@ def _command(options):
             raise SettingsError(f"--job {options.job}: there are runs 0 to {len(jobs) - 1}")
         return 1 if run_all([jobs[options.job]], parallel=1) else 0
     failed = run_all(jobs, options.parallel)
-    path = home_dir() / "results" / f"{spec['name']}.json"
-    write_json(path, summarise(spec, jobs, parameters))
-    print(path)
+    if len(failed) < len(jobs):
+        print(write_summary(spec, jobs, parameters))
     return 1 if failed else 0
 
 

@@ -1,6 +1,7 @@
 """From finished runs to what they say together."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,17 +9,34 @@ import pandas as pd
 
 from fgcl_utils import metrics
 from fgcl_utils.figures import METHOD_NAMES
-from fgcl_utils.files import read_json
+from fgcl_utils.files import home_dir, read_json, write_json
 from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings
 from fgcl_utils.study.plan import base, slug
 
 FLOOR = "coarse_only"
+SERIES = ("lines", "curve")  # of a run; kept by method, as figures read them
 RATIOS = {"change": "change against CE", "share_of_possible": "of what is possible"}
 
 
-def summarise(spec, jobs, parameters=None):
+def write_summary(spec, jobs, parameters=None):
+    """Write ``results/<name>.json``, to which it adds the runs, and return its path."""
+    path = home_dir() / "results" / f"{spec['name']}.json"
+    record = read_json(path) if path.is_file() else None
+    write_json(path, summarise(spec, jobs, parameters, record))
+    return path
+
+
+def summarise(spec, jobs, parameters=None, record=None):
     """What the finished jobs say, as ``results/<name>.json`` holds it.
+
+    Parameters
+    ----------
+    spec, jobs, parameters
+        As for `plan.plan`, and what it returned.
+    record : dict, optional
+        What an earlier call returned. If it is of the same profile and data, those of its runs
+        stay that are not made anew in `jobs`: other methods, seeds or settings.
 
     Returns
     -------
@@ -32,16 +50,20 @@ def summarise(spec, jobs, parameters=None):
         `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
         ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
         of trained encoders, for every method with the plain settings a dict of columns a seed.
-        ``runs``: every run. ``levels``, ``tables`` for the book, ``settings`` and ``provenance``.
+        ``runs``: every run. ``tables`` for the book, ``levels``, ``settings``,
+        ``dataset_fingerprint`` and ``provenance``.
     """
     levels = base(spec, parameters).levels
-    done = [job for job in jobs if job.is_finished]
-    rows = [_row(job) for job in done]
-    groups = _groups(rows, levels)
     settings = dataclasses.asdict(base(spec, parameters))
     # Where files lie on this machine is nobody's business.
     settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
     settings |= {"data_root": None}
+    done = [job for job in jobs if job.is_finished]
+    about = {"settings": settings, "dataset_fingerprint": _fingerprint(done)}
+    earlier = _recorded(record) if record and _is_of(about, record) else []
+    rows = [*earlier, *map(_row, done)]
+    rows = list({(row["group"], row["seed"]): row for row in rows}.values())
+    groups = _groups(rows, levels)
     return {
         "title": spec["title"],
         "levels": list(levels),
@@ -52,12 +74,42 @@ def summarise(spec, jobs, parameters=None):
         },
         "tables": {split: _table(groups, split, levels) for split in ("val", "test")},
         **_lines(rows),
-        "curves": _curves(done),
+        "curves": _curves(rows),
         "groups": groups,
-        "runs": [{k: v for k, v in row.items() if k != "lines"} for row in rows],
-        "settings": settings,
+        "runs": [{k: v for k, v in row.items() if k not in SERIES} for row in rows],
+        **about,
         "provenance": provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
+
+
+def _fingerprint(jobs):
+    """That of the data of the plainest run, to tell the data of one user from another's."""
+    plainest = min(jobs, key=lambda job: len(job.overrides))
+    return read_json(plainest.folder / "config.json")["dataset_fingerprint"]
+
+
+def _is_of(about, record):
+    """Whether a record is of these settings and data; a setting that it lacks had its default."""
+    if about["dataset_fingerprint"] != record.get("dataset_fingerprint"):
+        return False
+    settings = dataclasses.asdict(Settings()) | record["settings"]
+    return json.loads(json.dumps(about["settings"])) == json.loads(json.dumps(settings))
+
+
+def _recorded(record):
+    """The runs of a record, as `_row` returns them."""
+    rows, plain = [dict(row) for row in record["runs"]], {}
+    for row in rows:
+        if not row["overrides"]:
+            plain.setdefault(row["method"], []).append(row)
+    for split, of_methods in record.get("lines", {}).items():
+        for method, lines in of_methods.items():
+            for row, line in zip(plain[method], lines, strict=True):
+                row.setdefault("lines", {})[split] = line
+    for method, curves in record.get("curves", {}).items():
+        for row, curve in zip(plain[method], curves, strict=True):
+            row["curve"] = curve
+    return rows
 
 
 def _groups(rows, levels):
@@ -90,11 +142,13 @@ def _row(job):
     config = read_json(job.folder / "config.json")
     test = read_json(job.folder / "metrics.json")
     made = config["provenance"]
-    blocks = {}
+    more = {}
     if "shares" in test:
         line = {s: metrics.share_line(test, job.settings.levels, s) for s in test["share_curves"]}
-        blocks = {"shares": test["shares"], "lines": line}
-    return blocks | {
+        more = {"shares": test["shares"], "lines": line}
+    if job.settings.encoder == "trained":
+        more["curve"] = _curve(job)
+    return more | {
         "group": job.group,
         "method": job.method,
         "seed": job.settings.seed,
@@ -188,18 +242,22 @@ def _mean_line(seeds):
     return [dict(zip(names, values, strict=True)) for values in zip(*means, strict=True)]
 
 
-def _curves(jobs):
-    """{method: [{column: its values}, a dict a seed]} of the validation measures in history.csv.
+def _curve(job):
+    """What validation said after each epoch, a list a column of history.csv."""
+    history = pd.read_csv(job.folder / "history.csv").filter(regex="^epoch$|^val_")
+    return history.dropna(axis=1, how="all").round(6).to_dict("list")
 
-    Not of heads, which keep their best epoch.
+
+def _curves(rows):
+    """{method: [its curve, a dict a seed]} of runs with the plain settings, if all have one.
+
+    Heads have none: they keep their best epoch.
     """
     curves = {}
-    for job in jobs:
-        if not job.overrides and job.settings.encoder == "trained":
-            history = pd.read_csv(job.folder / "history.csv").filter(regex="^epoch$|^val_")
-            history = history.dropna(axis=1, how="all").round(6)
-            curves.setdefault(job.method, []).append(history.to_dict("list"))
-    return curves
+    for row in rows:
+        if not row["overrides"]:
+            curves.setdefault(row["method"], []).append(row.get("curve"))
+    return {method: of_seeds for method, of_seeds in curves.items() if None not in of_seeds}
 
 
 def _label(method, overrides):
