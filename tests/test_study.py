@@ -221,6 +221,8 @@ def test_a_study_adds_to_its_record(recorded):
     assert len(first["runs"]) == 8
     assert told(one, jobs[8:], record=first) == whole
     assert told(one, jobs[4:8], record=whole) == whole
+    late = told(one, jobs[:8], record=told(one, jobs[8:]))
+    assert late["groups"]["ce"]["seeds"] == whole["groups"]["ce"]["seeds"] == [0, 1, 2]
     assert len(whole["lines"]["test"]["hcl_blocks"]) == len(whole["curves"]["hcl_blocks"]) == 3
 
 

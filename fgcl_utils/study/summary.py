@@ -128,7 +128,7 @@ def _groups(rows, levels):
             "method": method,
             "label": _label(method, overrides),
             "overrides": overrides,
-            "seeds": [row["seed"] for row in of_group],
+            "seeds": sorted(row["seed"] for row in of_group),
             **_ratios("change", metrics.relative_change, outliers, of_ce, of_group),
             **_ratios(
                 "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
