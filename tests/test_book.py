@@ -313,6 +313,13 @@ def test_a_mean_over_seeds_has_its_interval(tmp_path):
     assert "−12.3 % (−20.0 % to +10.0 %) against 50 %" in html.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_a_difference_of_shares_is_in_points(tmp_path):
+    entry = "{result}`loss_cpu.json:headline."
+    html, _ = build_results_page(tmp_path, f"{entry}rate|+.1pp` against {entry}one|.0pp`")
+    expected = "−12.3 points (−20.0 to +10.0) against 50 points"
+    assert expected in html.replace("\N{NO-BREAK SPACE}", " ")
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -8,7 +8,8 @@ A directive shows a table of ``results/<file>.json``, a role prints one of its n
     ```
     ... is {result}`loss_cpu.json:headline.speedup_vs_pml|.1f` times faster.
 
-A mean over seeds is printed with its interval: "12.3 % (10.1 % to 14.5 %)".
+A mean over seeds is printed with its interval: "12.3 % (10.1 % to 14.5 %)". The format of a
+difference of shares ends in pp, for percentage points: "+1.5 points (−2.5 to +5.5)".
 
 Tables are stored as ``{"tables": {"speed": {"columns": [], "rows": [[]], "caption": ""}}}`` in the
 file. A file or an entry that is missing is a warning, which the build treats as an error.
@@ -21,6 +22,8 @@ from typing import ClassVar
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+ENDS = ("low", "high")  # of an interval
 
 
 def read_file(env, file):
@@ -85,13 +88,17 @@ def build_table(columns, rows, caption):
     return nodes.table("", *title, group, classes=["results"])
 
 
-def number_text(value, spec):
-    """A number in Python's format `spec`; a mean with its interval, if it has one."""
+def number_text(value, spec, unit=True):
+    """A number in Python's format `spec` or in points; a mean with its interval, if it has one."""
     if isinstance(value, dict):
         mean = number_text(value["mean"], spec)
         if value["low"] is None:
             return mean
-        return f"{mean} ({number_text(value['low'], spec)} to {number_text(value['high'], spec)})"
+        ends = [number_text(value[end], spec, unit=not spec.endswith("pp")) for end in ENDS]
+        return f"{mean} ({' to '.join(ends)})"
+    if spec.endswith("pp"):
+        points = number_text(100 * value, f"{spec[:-2]}f")
+        return f"{points}\N{NO-BREAK SPACE}points" if unit else points
     text = format(value, spec)
     return text.replace("-", "\N{MINUS SIGN}").replace("%", "\N{NO-BREAK SPACE}%") if spec else text
 
