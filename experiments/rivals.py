@@ -34,7 +34,7 @@ from fgcl_utils.losses import SupConLoss
 from fgcl_utils.methods import CONTRASTIVE, METHODS, Method, cross_entropy
 from fgcl_utils.settings import load_dataset
 from fgcl_utils.study.plan import described, plan, read_spec
-from fgcl_utils.study.summary import write_summary
+from fgcl_utils.study.record import read_record, record_path, write_record
 
 CPCC_WEIGHT = 1.0
 NEVER = -1e4  # logarithm of a probability
@@ -117,11 +117,12 @@ def main(arguments=None):
     jobs = plan(spec, options.seeds, parameters, options.methods)
     if jobs[0].settings.encoder == "trained":
         sys.exit(f"error: {options.file} trains the encoder: give a profile with encoder: frozen")
+    read_record(record_path(spec))  # if that fails, it should do so before the runs
     dataset = load_dataset(jobs[0].settings)
     for job in tqdm([job for job in jobs if not job.is_finished], unit="run"):
         tqdm.write(described(job), file=sys.stderr)
         training.train(job.settings, job.method, dataset)
-    print(write_summary(spec, jobs, parameters))
+    print(write_record(spec, jobs, parameters))
 
 
 if __name__ == "__main__":

@@ -327,10 +327,14 @@ def test_a_difference_of_shares_is_in_points(tmp_path):
         "{result}`loss_cpu.json:headline.spedup`",
         "```{results} loss_gpu.json\n:table: speed\n```",
         "```{results} loss_cpu.json\n:table: memory\n```",
+        "{result}`loss_cut.json:headline.speedup`",
+        "```{results} loss_cut.json\n:table: speed\n```",
     ],
-    ids=["no file", "no entry", "table: no file", "table: no entry"],
+    ids=["no file", "no entry", "table: no file", "table: no entry", "no JSON", "table: no JSON"],
 )
 def test_missing_results_warn_with_the_command(tmp_path, text):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "loss_cut.json").write_text('{"headline": ')
     _, warnings = build_results_page(tmp_path, text)
     assert "WARNING" in warnings and "make bench-loss" in warnings
 

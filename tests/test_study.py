@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from fgcl_utils.settings import Settings, SettingsError
 from fgcl_utils.study import summary
 from fgcl_utils.study.__main__ import main
 from fgcl_utils.study.plan import plan, read_spec
+from fgcl_utils.study.record import record_path, write_record
 from fgcl_utils.study.summary import summarise
 from fgcl_utils.study.watching import look
 
@@ -40,14 +40,13 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-def finish(job, data="fungi", **measures):
+def finish(job, **measures):
     """Write what a finished run leaves behind."""
     write_json(
         job.folder / "config.json",
         {
             "settings": {"run_name": "demo"} | job.settings.identity(job.method),
             "provenance": {"commit": "c0ffee", "device": "cpu", "threads": 1, "date": "today"},
-            "dataset_fingerprint": data,
         },
     )
     measures = {"genus_outliers": 5, "genus_outlier_rate": 0.05, "species_accuracy": 0.5} | measures
@@ -199,53 +198,117 @@ def test_a_method_is_compared_with_ce_on_the_same_data(root):
         assert group["vs_ce"]["genus_outlier_rate"]["mean"] == pytest.approx(expected)
 
 
-def told(*arguments, **others):
-    """A summary as its file holds it, without the moment."""
-    found = json.loads(json.dumps(summarise(*arguments, **others)))
+def written(one, jobs, parameters=None):
+    """The record of a study that these jobs were added to, without the moment."""
+    found = read_json(write_record(one, jobs, parameters))
     return {name: value for name, value in found.items() if name != "provenance"}
 
 
 @pytest.fixture
-def recorded(root):
-    """A study, its jobs, seed by seed, and the record of them all."""
+def study(root):
+    """A study and its finished jobs, seed by seed."""
     one = spec({"method": ["ce", "hcl", "hcl_blocks"]}, {"method": "hcl", "soft_weight": 0.1})
     jobs = plan(one, seeds=3)
     for n, job in enumerate(jobs):
         finish(job, genus_outliers=10 + n)
-    return one, jobs, told(one, jobs)
+    return one, jobs
 
 
-def test_a_study_adds_to_its_record(recorded):
-    one, jobs, whole = recorded
-    first = told(one, jobs[:8])
-    assert len(first["runs"]) == 8
-    assert told(one, jobs[8:], record=first) == whole
-    assert told(one, jobs[4:8], record=whole) == whole
-    late = told(one, jobs[:8], record=told(one, jobs[8:]))
-    assert late["groups"]["ce"]["seeds"] == whole["groups"]["ce"]["seeds"] == [0, 1, 2]
-    assert len(whole["lines"]["test"]["hcl_blocks"]) == len(whole["curves"]["hcl_blocks"]) == 3
+@pytest.fixture
+def record(study):
+    return written(*study)
 
 
-def test_a_run_that_is_made_again_takes_its_own_place(recorded):
-    one, jobs, whole = recorded
+def test_a_study_adds_to_its_record(study, record):
+    one, jobs = study
+    path = record_path(one)
+    assert written(one, jobs[4:8]) == record
+    path.unlink()
+    assert len(written(one, jobs[:8])["runs"]) == 8
+    assert written(one, jobs[8:]) == record
+    assert os.listdir(path.parent) == ["some.json"]
+
+
+def test_seeds_are_in_order_whichever_came_first(study, record):
+    one, jobs = study
+    record_path(one).unlink()
+    written(one, jobs[8:])
+    late = written(one, jobs[:8])
+    assert late["groups"] == record["groups"]
+    assert [late[name] for name in ("lines", "chosen")] == [
+        record[name] for name in ("lines", "chosen")
+    ]
+    assert late["chosen"] == {"hcl_blocks": [0.0, 0.1, 0.2]}
+    assert len(late["curves"]["hcl_blocks"]) == 3
+
+
+def test_a_run_that_is_made_again_takes_its_own_place(study, record):
+    one, jobs = study
     finish(jobs[1], genus_outliers=99)
-    found = told(one, jobs[1:2], record=whole)
+    found = written(one, jobs[1:2])
     assert found["runs"][1]["test"]["genus_outliers"] == 99
-    assert [run["group"] for run in found["runs"]] == [run["group"] for run in whole["runs"]]
-    others = [name for name in whole["groups"] if name != jobs[1].group]
-    assert [found["groups"][name] for name in others] == [whole["groups"][name] for name in others]
+    assert [run["group"] for run in found["runs"]] == [run["group"] for run in record["runs"]]
+    others = [name for name in record["groups"] if name != jobs[1].group]
+    assert [found["groups"][name] for name in others] == [record["groups"][name] for name in others]
 
 
-def test_a_record_of_other_data_or_settings_is_not_added_to(recorded):
-    one, jobs, whole = recorded
-    finish(jobs[0], data="snakes")
-    assert len(told(one, jobs[:1], record=whole)["runs"]) == 1
+def test_seeds_are_those_that_every_method_has(study, record):
+    one, _ = study
+    assert record["headline"]["n_seeds"] == 3
+    more = plan(one, seeds=4)[-4]
+    finish(more)
+    found = written(one, [more])
+    assert found["groups"]["ce"]["seeds"] == [0, 1, 2, 3] and found["headline"]["n_seeds"] == 3
+
+
+def test_a_record_of_other_settings_or_data_is_moved_aside(study, record, capsys):
+    one, jobs = study
     (longer,) = plan(one | {"runs": [{"method": "ce"}]}, parameters={"epochs": 3})
     finish(longer)
-    assert len(told(one, [longer], {"epochs": 3}, record=whole)["runs"]) == 1
-    finish(jobs[0], genus_outliers=10)
-    older = whole | {"settings": {k: v for k, v in whole["settings"].items() if k != "levels"}}
-    assert told(one, jobs[:1], record=older) == whole
+    assert len(written(one, [longer], {"epochs": 3})["runs"]) == 1
+    said = capsys.readouterr().out
+    aside = record_path(one).parent / said.split("kept as ")[1].strip()
+    assert read_json(aside)["groups"] == record["groups"]
+    assert written(one, jobs[:1]) == record, "it comes back"
+    assert len(os.listdir(aside.parent)) == 3
+
+    write_json(record_path(one), record | {"dataset_fingerprint": "snakes"})
+    assert written(one, jobs[:1])["groups"] == record["groups"], "of these data, not of snakes"
+
+
+def test_a_setting_that_a_record_lacks_had_its_default(study, record):
+    one, jobs = study
+    settings = {k: v for k, v in record["settings"].items() if k != "levels"}
+    write_json(record_path(one), record | {"settings": settings})
+    assert written(one, jobs[:1]) == record
+
+
+def test_level_blocks_without_validation_images_are_added_to(root):
+    one = spec({"method": ["ce", "hcl_blocks"]})
+    jobs = plan(one, seeds=2)
+    for job in jobs:
+        finish(job)
+        values = read_json(job.folder / "metrics.json")
+        del values["val"]
+        values.get("share_curves", {}).pop("val", None)
+        write_json(job.folder / "metrics.json", values)
+    written(one, jobs[:2])
+    assert len(written(one, jobs[2:])["lines"]["test"]["hcl_blocks"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [("{", "cannot be read"), ("[]", "no record of a study"), ("{}", "no record of a study")],
+)
+def test_what_is_no_record_is_named_before_anything_runs(root, capsys, content, expected):
+    profile = root / "profiles" / "demo.yaml"
+    path = record_path(read_spec(profile))
+    path.parent.mkdir()
+    path.write_text(content)
+    assert main([str(profile)]) == 2
+    told = capsys.readouterr()
+    assert str(path) in told.err and expected in told.err and "0 of them" not in told.out
+    assert path.read_text() == content
 
 
 def test_a_run_with_other_settings_does_not_count(root):

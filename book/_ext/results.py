@@ -32,7 +32,11 @@ def read_file(env, file):
     env.note_dependency(str(source))
     if not source.is_file():
         raise LookupError(f"results/{file} does not exist; {maker(env.srcdir, file)} writes it")
-    return json.loads(source.read_text(encoding="utf-8"))
+    try:
+        return json.loads(source.read_text(encoding="utf-8"))
+    except ValueError as error:
+        command = maker(env.srcdir, file)
+        raise LookupError(f"results/{file} is no JSON ({error}); {command} writes it") from None
 
 
 def maker(root, file):

@@ -1,7 +1,7 @@
 """From finished runs to what they say together."""
 
 import dataclasses
-import json
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -9,22 +9,14 @@ import pandas as pd
 
 from fgcl_utils import metrics
 from fgcl_utils.figures import METHOD_NAMES
-from fgcl_utils.files import home_dir, read_json, write_json
+from fgcl_utils.files import read_json
 from fgcl_utils.provenance import provenance
-from fgcl_utils.settings import Settings
+from fgcl_utils.settings import Settings, load_dataset
 from fgcl_utils.study.plan import base, slug
 
 FLOOR = "coarse_only"
 SERIES = ("lines", "curve")  # of a run; kept by method, as figures read them
 RATIOS = {"change": "change against CE", "share_of_possible": "of what is possible"}
-
-
-def write_summary(spec, jobs, parameters=None):
-    """Write ``results/<name>.json``, to which it adds the runs, and return its path."""
-    path = home_dir() / "results" / f"{spec['name']}.json"
-    record = read_json(path) if path.is_file() else None
-    write_json(path, summarise(spec, jobs, parameters, record))
-    return path
 
 
 def summarise(spec, jobs, parameters=None, record=None):
@@ -35,8 +27,8 @@ def summarise(spec, jobs, parameters=None, record=None):
     spec, jobs, parameters
         As for `plan.plan`, and what it returned.
     record : dict, optional
-        What an earlier call returned. If it is of the same profile and data, those of its runs
-        stay that are not made anew in `jobs`: other methods, seeds or settings.
+        What an earlier call returned for the same study. Its runs stay, but for those that `jobs`
+        made anew.
 
     Returns
     -------
@@ -50,56 +42,48 @@ def summarise(spec, jobs, parameters=None, record=None):
         `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
         ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
         of trained encoders, for every method with the plain settings a dict of columns a seed.
-        ``runs``: every run. ``tables`` for the book, ``levels``, ``settings``,
-        ``dataset_fingerprint`` and ``provenance``.
+        ``runs``: every run, with its own commit and date. ``headline.n_seeds``: those that every
+        group has. ``tables`` for the book, ``levels``, ``settings``, ``dataset_fingerprint`` and
+        the ``provenance`` of this call, but for ``duration_s``, which is that of all runs.
     """
     levels = base(spec, parameters).levels
-    settings = dataclasses.asdict(base(spec, parameters))
-    # Where files lie on this machine is nobody's business.
-    settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
-    settings |= {"data_root": None}
-    done = [job for job in jobs if job.is_finished]
-    about = {"settings": settings, "dataset_fingerprint": _fingerprint(done)}
-    earlier = _recorded(record) if record and _is_of(about, record) else []
-    rows = [*earlier, *map(_row, done)]
+    rows = _recorded(record) if record else []
+    rows += [_row(job) for job in jobs if job.is_finished]
     rows = list({(row["group"], row["seed"]): row for row in rows}.values())
-    groups = _groups(rows, levels)
+    by_seed = sorted(rows, key=itemgetter("seed"))
+    groups = _groups(by_seed, levels)
     return {
         "title": spec["title"],
         "levels": list(levels),
         "headline": {
             "n_runs": len(rows),
-            "n_seeds": len({row["seed"] for row in rows}),
+            "n_seeds": min((len(group["seeds"]) for group in groups.values()), default=0),
             "default": "hcl",
         },
         "tables": {split: _table(groups, split, levels) for split in ("val", "test")},
-        **_lines(rows),
-        "curves": _curves(rows),
+        **_lines(by_seed),
+        "curves": _curves(by_seed),
         "groups": groups,
         "runs": [{k: v for k, v in row.items() if k not in SERIES} for row in rows],
-        **about,
+        **study_of(spec, parameters),
         "provenance": provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
 
 
-def _fingerprint(jobs):
-    """That of the data of the plainest run, to tell the data of one user from another's."""
-    plainest = min(jobs, key=lambda job: len(job.overrides))
-    return read_json(plainest.folder / "config.json")["dataset_fingerprint"]
-
-
-def _is_of(about, record):
-    """Whether a record is of these settings and data; a setting that it lacks had its default."""
-    if about["dataset_fingerprint"] != record.get("dataset_fingerprint"):
-        return False
-    settings = dataclasses.asdict(Settings()) | record["settings"]
-    return json.loads(json.dumps(about["settings"])) == json.loads(json.dumps(settings))
+def study_of(spec, parameters=None):
+    """What all runs of a study have in common: its ``settings`` and ``dataset_fingerprint``."""
+    study = base(spec, parameters)
+    settings = dataclasses.asdict(study)
+    # Where files lie on this machine is nobody's business.
+    settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
+    settings |= {"data_root": None}
+    return {"settings": settings, "dataset_fingerprint": load_dataset(study).fingerprint}
 
 
 def _recorded(record):
     """The runs of a record, as `_row` returns them."""
     rows, plain = [dict(row) for row in record["runs"]], {}
-    for row in rows:
+    for row in sorted(rows, key=itemgetter("seed")):
         if not row["overrides"]:
             plain.setdefault(row["method"], []).append(row)
     for split, of_methods in record.get("lines", {}).items():
@@ -128,7 +112,7 @@ def _groups(rows, levels):
             "method": method,
             "label": _label(method, overrides),
             "overrides": overrides,
-            "seeds": sorted(row["seed"] for row in of_group),
+            "seeds": [row["seed"] for row in of_group],
             **_ratios("change", metrics.relative_change, outliers, of_ce, of_group),
             **_ratios(
                 "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
@@ -215,17 +199,18 @@ def _lines(rows):
             of_blocks.setdefault(row["method"], []).append(row)
     if not of_blocks:
         return {}
-    lines = {
+    lines = {  # none of validation where there are no such images
         split: {
-            method: [row["lines"][split] for row in of_method if split in row["lines"]]
+            method: [row["lines"][split] for row in of_method]
             for method, of_method in of_blocks.items()
+            if all(split in row["lines"] for row in of_method)
         }
         for split in ("val", "test")
     }
     return {
         "lines": lines,
         "mean_lines": {
-            split: {method: _mean_line(seeds) for method, seeds in of_split.items() if seeds}
+            split: {method: _mean_line(seeds) for method, seeds in of_split.items()}
             for split, of_split in lines.items()
         },
         "chosen": {
