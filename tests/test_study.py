@@ -196,6 +196,23 @@ def test_a_method_is_compared_with_ce_on_the_same_data(root):
     for name, group in summarise(one, jobs)["groups"].items():
         expected = 0 if name.startswith("ce") else -0.3
         assert group["vs_ce"]["genus_outlier_rate"]["mean"] == pytest.approx(expected)
+        assert group["vs_ce_levels"] == {}, "which was not run"
+
+
+def test_a_method_is_compared_with_the_control_that_is_told_as_much(root):
+    one = spec({"method": ["ce", "ce_levels", "hcl"]}, {"method": "hcl", "soft_weight": 0.1})
+    jobs = plan(one, seeds=2)
+    for n, job in enumerate(jobs):
+        finish(job, genus_outliers=n)
+    groups = summarise(one, jobs)["groups"]
+    found = {name: group["vs_ce_levels"]["genus_outliers"] for name, group in groups.items()}
+    assert {name: each["mean"] for name, each in found.items()} == {
+        "ce": -1,
+        "ce_levels": 0,
+        "hcl": 1,
+        "hcl_soft_weight-0_1": 2,
+    }
+    assert found["hcl"]["low"] == found["hcl"]["high"] == 1
 
 
 def written(one, jobs, parameters=None):

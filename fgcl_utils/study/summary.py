@@ -14,6 +14,7 @@ from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings, load_dataset
 from fgcl_utils.study.plan import base, slug
 
+CONTROL = "ce_levels"  # told as much as the methods that compare images of several levels
 FLOOR = "coarse_only"
 SERIES = ("lines", "curve")  # of a run; kept by method, as figures read them
 RATIOS = {"change": "change against CE", "share_of_possible": "of what is possible"}
@@ -35,11 +36,11 @@ def summarise(spec, jobs, parameters=None, record=None):
     dict
         ``groups``: a dict from slug to method, overrides, seeds, and for val and test every
         measure's mean over seeds with its 95 % interval (Student's t; None with one seed);
-        ``vs_ce``: the same of the difference from CE on test images, seed by seed; ``change``: by
-        which share the outliers of the second level rise or fall against CE with the same seeds,
-        and ``share_of_possible``: how much of what the coarse labels alone achieve, both with
-        ``..._interval``, see `metrics.ratio_interval`. ``lines`` of level blocks, as
-        `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
+        ``vs_ce`` and ``vs_ce_levels``: the same of the difference from these methods on test
+        images, seed by seed; ``change``: by which share the outliers of the second level rise or
+        fall against CE with the same seeds, and ``share_of_possible``: how much of what the coarse
+        labels alone achieve, both with ``..._interval``, see `metrics.ratio_interval`. ``lines``
+        of level blocks, as `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
         ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
         of trained encoders, for every method with the plain settings a dict of columns a seed.
         ``runs``: every run, with its own commit and date. ``headline.n_seeds``: those that every
@@ -107,7 +108,9 @@ def _groups(rows, levels):
     for name, of_group in of.items():
         method, overrides = of_group[0]["method"], of_group[0]["overrides"]
         read_by_ce = {k: v for k, v in overrides.items() if k.partition(".")[0] in ce_reads}
-        of_ce, of_floor = (of.get(slug(each, read_by_ce), []) for each in ("ce", FLOOR))
+        of_ce, of_control, of_floor = (
+            of.get(slug(each, read_by_ce), []) for each in ("ce", CONTROL, FLOOR)
+        )
         groups[name] = {
             "method": method,
             "label": _label(method, overrides),
@@ -118,6 +121,7 @@ def _groups(rows, levels):
                 "share_of_possible", metrics.share_of_possible, outliers, of_ce, of_group, of_floor
             ),
             "vs_ce": _means(_differences(of_group, of_ce, "test")),
+            f"vs_{CONTROL}": _means(_differences(of_group, of_control, "test")),
         } | {split: _means([row[split] for row in of_group]) for split in ("val", "test")}
     return groups
 
@@ -164,17 +168,17 @@ def _means(rows):
     return summary
 
 
-def _differences(rows, ce_rows, split):
-    """A run's measures less those of CE with the same seed and data, where there is such a run."""
-    of_ce = {row["seed"]: row[split] for row in ce_rows}
+def _differences(rows, other_rows, split):
+    """A run's measures less those of another method with the same seed and data, if it was run."""
+    of_other = {row["seed"]: row[split] for row in other_rows}
     return [
         {
-            name: value - of_ce[row["seed"]][name]
+            name: value - of_other[row["seed"]][name]
             for name, value in row[split].items()
-            if name in of_ce[row["seed"]]
+            if name in of_other[row["seed"]]
         }
         for row in rows
-        if row["seed"] in of_ce
+        if row["seed"] in of_other
     ]
 
 
