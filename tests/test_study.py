@@ -224,7 +224,8 @@ def written(one, jobs, parameters=None):
 @pytest.fixture
 def study(root):
     """A study and its finished jobs, seed by seed."""
-    one = spec({"method": ["ce", "hcl", "hcl_blocks"]}, {"method": "hcl", "soft_weight": 0.1})
+    more = {"method": "hcl", "temperature": 0.2}, {"method": "hcl", "level_weights": [[1.0, 0.2]]}
+    one = spec({"method": ["ce", "hcl", "hcl_blocks"]}, *more)
     jobs = plan(one, seeds=3)
     for n, job in enumerate(jobs):
         finish(job, genus_outliers=10 + n)
@@ -272,7 +273,7 @@ def test_a_run_that_is_made_again_takes_its_own_place(study, record):
 def test_seeds_are_those_that_every_method_has(study, record):
     one, _ = study
     assert record["headline"]["n_seeds"] == 3
-    more = plan(one, seeds=4)[-4]
+    more = plan(one, seeds=4)[15]
     finish(more)
     found = written(one, [more])
     assert found["groups"]["ce"]["seeds"] == [0, 1, 2, 3] and found["headline"]["n_seeds"] == 3

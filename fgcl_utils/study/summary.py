@@ -40,12 +40,13 @@ def summarise(spec, jobs, parameters=None, record=None):
         images, seed by seed; ``change``: by which share the outliers of the second level rise or
         fall against CE with the same seeds, and ``share_of_possible``: how much of what the coarse
         labels alone achieve, both with ``..._interval``, see `metrics.ratio_interval`. ``lines``
-        of level blocks, as `metrics.share_line` has them, ``mean_lines`` with one share for all seeds, and the
-        ``chosen`` shares of the coarser levels. ``curves``: what validation said after each epoch
-        of trained encoders, for every method with the plain settings a dict of columns a seed.
-        ``runs``: every run, with its own commit and date. ``headline.n_seeds``: those that every
-        group has. ``tables`` for the book, ``levels``, ``settings``, ``dataset_fingerprint`` and
-        the ``provenance`` of this call, but for ``duration_s``, which is that of all runs.
+        of level blocks, as `metrics.share_line` has them, ``mean_lines`` with one share for all
+        seeds, and the ``chosen`` shares of the coarser levels. ``curves``: what validation said
+        after each epoch of trained encoders, for every method with the plain settings a dict of
+        columns a seed. ``runs``: every run, with its own commit and date. ``headline.n_seeds``:
+        those that every group has. ``tables`` for the book, ``levels``, ``settings``,
+        ``dataset_fingerprint`` and the ``provenance`` of this call, but for ``duration_s``, which
+        is that of all runs.
     """
     levels = base(spec, parameters).levels
     rows = _recorded(record) if record else []
@@ -251,7 +252,11 @@ def _curves(rows):
 
 def _label(method, overrides):
     name = METHOD_NAMES.get(method, method)
-    differences = [f"{key.rpartition('.')[2]} {value}" for key, value in overrides.items()]
+    differences = [
+        # A list, as a file gives it back, reads like the tuple of a setting.
+        f"{key.rpartition('.')[2]} {tuple(value) if isinstance(value, list) else value}"
+        for key, value in overrides.items()
+    ]
     return ", ".join([name, *differences])
 
 
