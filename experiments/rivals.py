@@ -32,9 +32,9 @@ from tqdm import tqdm
 from fgcl_utils import training
 from fgcl_utils.losses import SupConLoss
 from fgcl_utils.methods import CONTRASTIVE, METHODS, Method, cross_entropy
-from fgcl_utils.settings import load_dataset
+from fgcl_utils.settings import SettingsError, load_dataset
 from fgcl_utils.study.plan import described, plan, read_spec
-from fgcl_utils.study.record import read_record, record_path, write_record
+from fgcl_utils.study.record import read_record, write_record
 
 CPCC_WEIGHT = 1.0
 NEVER = -1e4  # logarithm of a probability
@@ -112,12 +112,19 @@ def main(arguments=None):
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("-p", nargs=2, action="append", default=[], dest="parameters")
     options = parser.parse_args(arguments)
+    try:
+        _command(options)
+    except (ValueError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+def _command(options):
     parameters = {name: yaml.safe_load(value) for name, value in options.parameters}
     spec = read_spec(options.file)
     jobs = plan(spec, options.seeds, parameters, options.methods)
     if jobs[0].settings.encoder == "trained":
-        sys.exit(f"error: {options.file} trains the encoder: give a profile with encoder: frozen")
-    read_record(record_path(spec))  # if that fails, it should do so before the runs
+        raise SettingsError(f"{options.file} trains the encoder: give one with encoder: frozen")
+    read_record(spec, jobs, parameters)  # if that fails, it should do so before the runs
     dataset = load_dataset(jobs[0].settings)
     for job in tqdm([job for job in jobs if not job.is_finished], unit="run"):
         tqdm.write(described(job), file=sys.stderr)

@@ -19,7 +19,7 @@ from fgcl_utils.methods import METHODS
 
 # What cannot change the trained weights is not part of a run's identity, so that a run is found
 # again after its data moved or on another number of loader processes.
-_NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method", "photos"}
+NEVER_IDENTITY = {"run_name", "data_root", "taxonomy", "num_workers", "map_method", "photos"}
 # What some methods do not read is not part of their identity.
 _NOT_ALL_READ = {name for method in METHODS.values() for name in method.reads}
 
@@ -221,7 +221,7 @@ class Settings:
         """The settings that decide the weights of a `method` run, as a dict."""
         sources = {"weights": self.weights_source, "encoder": self.encoder_source}
         values = dataclasses.asdict(self) | sources
-        left_out = _NEVER_IDENTITY | _NOT_ALL_READ.difference(METHODS[method].reads)
+        left_out = NEVER_IDENTITY | _NOT_ALL_READ.difference(METHODS[method].reads)
         return {k: v for k, v in values.items() if k not in left_out}
 
     def check_method(self, method):

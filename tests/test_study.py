@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from fgcl_utils import figures
 from fgcl_utils.files import read_json, write_json
-from fgcl_utils.settings import Settings, SettingsError
+from fgcl_utils.settings import Settings, SettingsError, load_dataset
 from fgcl_utils.study import summary
 from fgcl_utils.study.__main__ import main
 from fgcl_utils.study.plan import plan, read_spec
@@ -47,6 +47,7 @@ def finish(job, **measures):
         {
             "settings": {"run_name": "demo"} | job.settings.identity(job.method),
             "provenance": {"commit": "c0ffee", "device": "cpu", "threads": 1, "date": "today"},
+            "dataset_fingerprint": load_dataset(job.settings).fingerprint,
         },
     )
     measures = {"genus_outliers": 5, "genus_outlier_rate": 0.05, "species_accuracy": 0.5} | measures
@@ -273,9 +274,9 @@ def test_a_run_that_is_made_again_takes_its_own_place(study, record):
 def test_seeds_are_those_that_every_method_has(study, record):
     one, _ = study
     assert record["headline"]["n_seeds"] == 3
-    more = plan(one, seeds=4)[15]
-    finish(more)
-    found = written(one, [more])
+    more = [job for job in plan(one, seeds=4) if job.group == "ce" and job.settings.seed == 3]
+    finish(*more)
+    found = written(one, more)
     assert found["groups"]["ce"]["seeds"] == [0, 1, 2, 3] and found["headline"]["n_seeds"] == 3
 
 
@@ -288,10 +289,41 @@ def test_a_record_of_other_settings_or_data_is_moved_aside(study, record, capsys
     aside = record_path(one).parent / said.split("kept as ")[1].strip()
     assert read_json(aside)["groups"] == record["groups"]
     assert written(one, jobs[:1]) == record, "it comes back"
-    assert len(os.listdir(aside.parent)) == 3
+    assert len(os.listdir(aside.parent)) == 2 and not aside.exists()
 
-    write_json(record_path(one), record | {"dataset_fingerprint": "snakes"})
-    assert written(one, jobs[:1])["groups"] == record["groups"], "of these data, not of snakes"
+    snakes = record | {"dataset_fingerprint": "snakes"}
+    write_json(record_path(one), snakes)
+    assert len(written(one, jobs[1:2])["runs"]) == 1
+    asides = set(record_path(one).parent.glob("some.*.json")) - {aside}
+    assert snakes in [read_json(path) for path in asides]
+
+
+def test_a_record_that_is_to_come_back_and_is_broken_changes_nothing(study, record):
+    one, jobs = study
+    (longer,) = plan(one | {"runs": [{"method": "ce"}]}, parameters={"epochs": 3})
+    finish(longer)
+    written(one, [longer], {"epochs": 3})
+    (aside,) = record_path(one).parent.glob("some.*.json")
+    aside.write_text("{")
+    before = record_path(one).read_text()
+    with pytest.raises(ValueError, match=aside.name):
+        write_record(one, jobs)
+    assert record_path(one).read_text() == before and aside.read_text() == "{"
+
+
+def test_what_cannot_change_a_run_makes_no_other_record(study, record):
+    one, jobs = study
+    assert written(one, jobs[:1], {"num_workers": 4})["groups"] == record["groups"]
+    assert os.listdir(record_path(one).parent) == ["some.json"]
+
+
+def test_finished_runs_on_other_data_are_no_part_of_a_record(study, record):
+    one, jobs = study
+    config = read_json(jobs[0].folder / "config.json")
+    write_json(jobs[0].folder / "config.json", config | {"dataset_fingerprint": "snakes"})
+    with pytest.raises(SettingsError, match="was trained on other data"):
+        write_record(one, jobs)
+    assert read_json(record_path(one))["groups"] == record["groups"]
 
 
 def test_a_setting_that_a_record_lacks_had_its_default(study, record):

@@ -12,7 +12,8 @@ A mean over seeds is printed with its interval: "12.3 % (10.1 % to 14.5 %)". The
 difference of shares ends in pp, for percentage points: "+1.5 points (−2.5 to +5.5)".
 
 Tables are stored as ``{"tables": {"speed": {"columns": [], "rows": [[]], "caption": ""}}}`` in the
-file. A file or an entry that is missing is a warning, which the build treats as an error.
+file. A file or an entry that is missing or cannot be read is a warning, which the build treats as
+an error.
 """
 
 import json

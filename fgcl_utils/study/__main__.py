@@ -11,7 +11,7 @@ from fgcl_utils.runs import PAPER
 from fgcl_utils.settings import SettingsError
 from fgcl_utils.study.execution import run_all
 from fgcl_utils.study.plan import described, plan, read_spec
-from fgcl_utils.study.record import read_record, record_path, write_record
+from fgcl_utils.study.record import read_record, write_record
 
 
 def main(arguments=None):
@@ -59,7 +59,7 @@ def _command(options):
         if not 0 <= options.job < len(jobs):
             raise SettingsError(f"--job {options.job}: there are runs 0 to {len(jobs) - 1}")
         return 1 if run_all([jobs[options.job]], parallel=1) else 0
-    read_record(record_path(spec))  # if that fails, it should do so before the runs
+    read_record(spec, jobs, parameters)  # if that fails, it should do so before the runs
     failed = run_all(jobs, options.parallel)
     if len(failed) < len(jobs):
         print(write_record(spec, jobs, parameters))

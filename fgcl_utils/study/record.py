@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 from fgcl_utils.files import digest, home_dir, read_json, write_json
-from fgcl_utils.settings import Settings, SettingsError
+from fgcl_utils.settings import NEVER_IDENTITY, Settings, SettingsError
 from fgcl_utils.study.summary import study_of, summarise
 
 
@@ -13,28 +13,8 @@ def record_path(spec):
     return home_dir() / "results" / f"{spec['name']}.json"
 
 
-def read_record(path):
-    """The record at `path`, or None if there is none yet.
-
-    Raises
-    ------
-    SettingsError
-        If the file is something else.
-    """
-    if not path.is_file():
-        return None
-    record = read_json(path)
-    if not (isinstance(record, dict) and {"runs", "settings"} <= record.keys()):
-        raise SettingsError(f"{path} is no record of a study: move it away, the runs stay")
-    return record
-
-
-def write_record(spec, jobs, parameters=None):
-    """Add the finished jobs to the study's record and return its path.
-
-    Its runs stay unless they are made anew: other methods, seeds or settings of the study. A
-    record of other data, or of another profile, is kept: it is moved aside to
-    ``<name>.<hash of both>.json``, and comes back when they do.
+def read_record(spec, jobs, parameters=None):
+    """What the study recorded so far, or None if it did not yet.
 
     Parameters
     ----------
@@ -44,21 +24,59 @@ def write_record(spec, jobs, parameters=None):
     Raises
     ------
     SettingsError
-        If the file at its place is no record.
+        If the file in its place is no record, or a finished run was trained on other data.
     """
+    study = study_of(spec, parameters)
+    for job in jobs:
+        if job.is_finished and not job.overrides:
+            config = read_json(job.folder / "config.json")
+            if config["dataset_fingerprint"] != study["dataset_fingerprint"]:
+                raise SettingsError(
+                    f"{job.folder} was trained on other data: choose another run_name, or move "
+                    "it away"
+                )
     path = record_path(spec)
-    record, name = read_record(path), _identity(study_of(spec, parameters))
-    if record and (held := _identity(record)) != name:
-        aside = path.with_suffix(f".{held}.json")
-        path.rename(aside)
-        print(f"{path} recorded other settings or data: kept as {aside.name}")
-        record = read_record(path.with_suffix(f".{name}.json"))
-    write_json(path, summarise(spec, jobs, parameters, record))
+    held = _read(path)
+    return held if held and _identity(held) == _identity(study) else _read(_aside(path, study))
+
+
+def write_record(spec, jobs, parameters=None):
+    """Add the finished jobs to the study's record and return its path.
+
+    Its runs stay unless they are made anew: other methods, seeds or settings of the study. A
+    record of other data, or of another profile, is kept: it is moved aside to
+    ``<name>.<hash of settings and data>.json``, and comes back when they do.
+
+    Parameters and errors are those of `read_record`.
+    """
+    found = summarise(spec, jobs, parameters, read_record(spec, jobs, parameters))
+    path = record_path(spec)
+    held = _read(path)
+    if held and _identity(held) != _identity(found):
+        path.replace(_aside(path, held))
+        print(f"{path} recorded other settings or data: kept as {_aside(path, held).name}")
+    write_json(path, found)
+    _aside(path, found).unlink(missing_ok=True)  # it came back
     return path
+
+
+def _read(path):
+    if not path.is_file():
+        return None
+    record = read_json(path)
+    if not (isinstance(record, dict) and {"runs", "settings"} <= record.keys()):
+        raise SettingsError(f"{path} is no record of a study: move it away, the runs stay")
+    return record
+
+
+def _aside(path, study):
+    """Where the record of a study lies while that of another has its place."""
+    return path.with_suffix(f".{_identity(study)}.json")
 
 
 def _identity(study):
     """Hash of a study's settings and data; a setting that a record lacks had its default."""
     settings = dataclasses.asdict(Settings()) | study["settings"]
+    settings = {name: value for name, value in settings.items() if name not in NEVER_IDENTITY}
     about = [settings, study.get("dataset_fingerprint")]
     return digest(json.loads(json.dumps(about)))[:8]

@@ -14,7 +14,7 @@ from fgcl_utils.provenance import provenance
 from fgcl_utils.settings import Settings, load_dataset
 from fgcl_utils.study.plan import base, slug
 
-CONTROL = "ce_levels"  # told as much as the methods that compare images of several levels
+CONTROL = "ce_levels"  # is told as much as HCL: the labels of all levels
 FLOOR = "coarse_only"
 SERIES = ("lines", "curve")  # of a run; kept by method, as figures read them
 RATIOS = {"change": "change against CE", "share_of_possible": "of what is possible"}
@@ -54,12 +54,13 @@ def summarise(spec, jobs, parameters=None, record=None):
     rows = list({(row["group"], row["seed"]): row for row in rows}.values())
     by_seed = sorted(rows, key=itemgetter("seed"))
     groups = _groups(by_seed, levels)
+    seeds = [set(group["seeds"]) for group in groups.values()]
     return {
         "title": spec["title"],
         "levels": list(levels),
         "headline": {
             "n_runs": len(rows),
-            "n_seeds": min((len(group["seeds"]) for group in groups.values()), default=0),
+            "n_seeds": len(set.intersection(*seeds)) if seeds else 0,
             "default": "hcl",
         },
         "tables": {split: _table(groups, split, levels) for split in ("val", "test")},
@@ -73,7 +74,7 @@ def summarise(spec, jobs, parameters=None, record=None):
 
 
 def study_of(spec, parameters=None):
-    """What all runs of a study have in common: its ``settings`` and ``dataset_fingerprint``."""
+    """What the runs of a study start from, and may override: settings, fingerprint of the data."""
     study = base(spec, parameters)
     settings = dataclasses.asdict(study)
     # Where files lie on this machine is nobody's business.
