@@ -326,6 +326,13 @@ def test_finished_runs_on_other_data_are_no_part_of_a_record(study, record):
     assert read_json(record_path(one))["groups"] == record["groups"]
 
 
+def test_groups_have_today_s_names(study, record):
+    one, jobs = study
+    older = [run | {"group": run["group"].replace("-", "_")} for run in record["runs"]]
+    write_json(record_path(one), record | {"runs": older})
+    assert written(one, jobs[:1]) == record
+
+
 def test_a_setting_that_a_record_lacks_had_its_default(study, record):
     one, jobs = study
     settings = {k: v for k, v in record["settings"].items() if k != "levels"}

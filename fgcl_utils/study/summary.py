@@ -85,7 +85,9 @@ def study_of(spec, parameters=None):
 
 def _recorded(record):
     """The runs of a record, as `_row` returns them."""
-    rows, plain = [dict(row) for row in record["runs"]], {}
+    # Names of groups are made anew: an older edition may have spelt them in another way.
+    rows = [row | {"group": slug(row["method"], row["overrides"])} for row in record["runs"]]
+    plain = {}
     for row in sorted(rows, key=itemgetter("seed")):
         if not row["overrides"]:
             plain.setdefault(row["method"], []).append(row)
