@@ -123,7 +123,9 @@ def _command(options):
     spec = read_spec(options.file)
     jobs = plan(spec, options.seeds, parameters, options.methods)
     if jobs[0].settings.encoder == "trained":
-        raise SettingsError(f"{options.file} trains the encoder: give one with encoder: frozen")
+        raise SettingsError(
+            f"{options.file} trains the encoder: give a profile with encoder: frozen"
+        )
     read_record(spec, jobs, parameters)  # if that fails, it should do so before the runs
     dataset = load_dataset(jobs[0].settings)
     for job in tqdm([job for job in jobs if not job.is_finished], unit="run"):

@@ -95,5 +95,5 @@ def test_rivals_are_trained_and_summarised_beside_the_methods(rivals, tmp_path, 
         rivals.main([str(profile), "--seeds", "2"])
     assert not list(tmp_path.glob("runs/*/*/seed-1"))
     profile.write_text("encoder: trained\n", encoding="utf-8")
-    with pytest.raises(SystemExit, match="give one with encoder: frozen"):
+    with pytest.raises(SystemExit, match="give a profile with encoder: frozen"):
         rivals.main([str(profile)])

@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 from fgcl_utils.files import digest, home_dir, read_json, write_json
-from fgcl_utils.settings import NEVER_IDENTITY, Settings, SettingsError
-from fgcl_utils.study.summary import study_of, summarise
+from fgcl_utils.settings import NEVER_IDENTITY, Settings, SettingsError, load_dataset
+from fgcl_utils.study.plan import base
+from fgcl_utils.study.summary import summarise
 
 
 def record_path(spec):
@@ -26,7 +28,10 @@ def read_record(spec, jobs, parameters=None):
     SettingsError
         If the file in its place is no record, or a finished run was trained on other data.
     """
-    study = study_of(spec, parameters)
+    return _so_far(spec, jobs, _study_of(spec, parameters))
+
+
+def _so_far(spec, jobs, study):
     for job in jobs:
         if job.is_finished and not job.overrides:
             config = read_json(job.folder / "config.json")
@@ -47,9 +52,11 @@ def write_record(spec, jobs, parameters=None):
     record of other data, or of another profile, is kept: it is moved aside to
     ``<name>.<hash of settings and data>.json``, and comes back when they do.
 
-    Parameters and errors are those of `read_record`.
+    It holds what `summary.summarise` returns, the ``settings`` that the runs start from and the
+    ``dataset_fingerprint``. Parameters and errors are those of `read_record`.
     """
-    found = summarise(spec, jobs, parameters, read_record(spec, jobs, parameters))
+    study = _study_of(spec, parameters)
+    found = summarise(spec, jobs, parameters, _so_far(spec, jobs, study)) | study
     path = record_path(spec)
     held = _read(path)
     if held and _identity(held) != _identity(found):
@@ -58,6 +65,16 @@ def write_record(spec, jobs, parameters=None):
     write_json(path, found)
     _aside(path, found).unlink(missing_ok=True)  # it came back
     return path
+
+
+def _study_of(spec, parameters):
+    """What the runs of a study start from, and may override: settings, fingerprint of the data."""
+    study = base(spec, parameters)
+    settings = dataclasses.asdict(study)
+    # Where files lie on this machine is nobody's business.
+    settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
+    settings |= {"data_root": None}
+    return {"settings": settings, "dataset_fingerprint": load_dataset(study).fingerprint}
 
 
 def _read(path):

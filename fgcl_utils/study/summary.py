@@ -1,8 +1,6 @@
 """From finished runs to what they say together."""
 
-import dataclasses
 from operator import itemgetter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ from fgcl_utils import metrics
 from fgcl_utils.figures import METHOD_NAMES
 from fgcl_utils.files import read_json
 from fgcl_utils.provenance import provenance
-from fgcl_utils.settings import Settings, load_dataset
+from fgcl_utils.settings import Settings
 from fgcl_utils.study.plan import base, slug
 
 CONTROL = "ce_levels"  # is told as much as HCL: the labels of all levels
@@ -21,7 +19,7 @@ RATIOS = {"change": "change against CE", "share_of_possible": "of what is possib
 
 
 def summarise(spec, jobs, parameters=None, record=None):
-    """What the finished jobs say, as ``results/<name>.json`` holds it.
+    """What the finished jobs say, as `record.write_record` keeps it.
 
     Parameters
     ----------
@@ -44,9 +42,8 @@ def summarise(spec, jobs, parameters=None, record=None):
         seeds, and the ``chosen`` shares of the coarser levels. ``curves``: what validation said
         after each epoch of trained encoders, for every method with the plain settings a dict of
         columns a seed. ``runs``: every run, with its own commit and date. ``headline.n_seeds``:
-        those that every group has. ``tables`` for the book, ``levels``, ``settings``,
-        ``dataset_fingerprint`` and the ``provenance`` of this call, but for ``duration_s``, which
-        is that of all runs.
+        those that every group has. ``tables`` for the book, ``levels`` and the ``provenance`` of
+        this call, but for ``duration_s``, which is that of all runs.
     """
     levels = base(spec, parameters).levels
     rows = _recorded(record) if record else []
@@ -68,19 +65,8 @@ def summarise(spec, jobs, parameters=None, record=None):
         "curves": _curves(by_seed),
         "groups": groups,
         "runs": [{k: v for k, v in row.items() if k not in SERIES} for row in rows],
-        **study_of(spec, parameters),
         "provenance": provenance() | {"duration_s": sum(row["seconds"] for row in rows)},
     }
-
-
-def study_of(spec, parameters=None):
-    """What the runs of a study start from, and may override: settings, fingerprint of the data."""
-    study = base(spec, parameters)
-    settings = dataclasses.asdict(study)
-    # Where files lie on this machine is nobody's business.
-    settings |= {name: Path(settings[name]).name for name in ("weights", "encoder")}
-    settings |= {"data_root": None}
-    return {"settings": settings, "dataset_fingerprint": load_dataset(study).fingerprint}
 
 
 def _recorded(record):
